@@ -1,0 +1,132 @@
+"""One settings class. Precedence: command-line flag > environment ``ASTERISM_*`` > ``asterism.toml`` > local stack > default.
+
+``asterism up`` writes the addresses it chose to ``<home>/stack.toml``; they rank just above the defaults, so that commands
+find the local stack by themselves and any explicit setting points them elsewhere. Nothing reads settings at import.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from asterism.errors import SettingsError
+
+STACK_FILE = "stack.toml"
+
+
+class Settings(BaseSettings):
+    """Everything an installation can set; each field is also ``ASTERISM_<NAME>`` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="ASTERISM_", extra="forbid", frozen=True)
+
+    home: Path = Field(Path(".asterism"), description="Lake, journal, archive, checkpoints and local services")
+    cache: Path = Field(Path("~/.cache/asterism"), description="Downloaded jars, shared by all checkouts")
+    neo4j_uri: str = Field("bolt://127.0.0.1:7687", description="Bolt address of Neo4j")
+    neo4j_user: str = Field("neo4j", description="Neo4j user")
+    neo4j_password: SecretStr = Field(SecretStr(""), description="Neo4j password; never logged")
+    neo4j_database: str = Field("neo4j", description="Neo4j database")
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers")
+    kafka_topics: tuple[str, ...] = Field(
+        ("ztf", "lsst"), description="Topics that carry alert packets; the survey is read off each packet's schema"
+    )
+    schema_registry: str | None = Field(None, description="Confluent schema registry URL for packets framed with an id")
+    schema_folder: Path | None = Field(None, description="Folder of <id>.avsc writer schemas, tried before the registry")
+    trigger_seconds: float = Field(1.0, gt=0, description="Interval of the Spark micro-batches [s]")
+    max_packets_per_batch: int = Field(5000, gt=0, description="Most packets one micro-batch takes from Kafka")
+    spark_master: str = Field("local[2]", description="Spark master")
+    spark_driver_memory: str = Field("2g", description="Heap of the Spark driver JVM")
+    api_host: str = Field("127.0.0.1", description="Address the API listens on")
+    api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")
+    show_nonpublic: bool = Field(False, description="Serve alerts of restricted programmes too (ZTF programid other than 1)")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
+    log_json: bool = Field(False, description="Log one JSON object a line instead of text")
+
+    @property
+    def lake_path(self) -> Path:
+        """Folder of the lake."""
+        return self.home / "lake"
+
+    @property
+    def archive_path(self) -> Path:
+        """Folder of the raw packets."""
+        return self.home / "archive"
+
+    @property
+    def journal_path(self) -> Path:
+        """Folder of the notice journal."""
+        return self.home / "journal"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Folder of Spark's checkpoints."""
+        return self.home / "checkpoints"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources; the two files are read here, when settings are asked for."""
+        del dotenv_settings, file_secret_settings
+        explicit = [init_settings(), env_settings(), config_file_values()]
+        home = next((Path(values["home"]) for values in explicit if "home" in values), Path(".asterism"))
+        return (
+            init_settings,
+            env_settings,
+            InitSettingsSource(settings_cls, config_file_values()),
+            InitSettingsSource(settings_cls, _toml_values(home / STACK_FILE)),
+        )
+
+
+def config_file() -> Path:
+    """Return the settings file in use: ``ASTERISM_CONFIG`` or ``asterism.toml`` of the working directory."""
+    return Path(os.environ.get("ASTERISM_CONFIG", "asterism.toml"))
+
+
+def config_file_values() -> dict[str, Any]:
+    """Return what the settings file sets; empty if it does not exist."""
+    return _toml_values(config_file())
+
+
+def _toml_values(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Return the settings in force.
+
+    Parameters
+    ----------
+    **flags
+        Values given on the command line; None means not given.
+
+    Raises
+    ------
+    SettingsError
+        Naming every setting that is wrong, at once.
+    """
+    try:
+        settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise SettingsError(problems) from error
+    return settings.model_copy(update={"home": settings.home.absolute(), "cache": settings.cache.expanduser().absolute()})

@@ -1,0 +1,1 @@
+"""Sky geometry: HEALPix order 29, cones, maps and the one `Localization`."""

@@ -1,0 +1,1 @@
+"""The top: the local stack, the one Spark application and the demo."""

@@ -1,0 +1,1 @@
+"""Science modules: Arrow in, Arrow out; they never write."""

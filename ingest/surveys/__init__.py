@@ -1,0 +1,1 @@
+"""Declarative field maps: a survey is data, not code."""

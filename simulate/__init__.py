@@ -1,0 +1,1 @@
+"""Seeded packets and nights with known truth."""

@@ -1,0 +1,1 @@
+"""Notices to events: VTP through Comet, GCN Kafka, IGWN JSON and files."""

@@ -1,0 +1,158 @@
+"""The lake: Parquet tables that outlive the graph.
+
+``detections/survey=<s>/night=<n>/<window>.parquet``, ``dead_letters/<window>.parquet`` and ``ledger/<query>/<batch>.json``.
+
+Invariants:
+
+- A file's name is a function of what was delivered (`window_name`), and files appear by rename: writing a batch again, after
+  a kill or on purpose, replaces files by equal ones.
+- Windows may still overlap (a lost checkpoint, the same file given in two folders). Every row carries its delivery position
+  (topic, partition, offset); readers count a position once.
+- A *duplicate* is the same alert key at another position. It is kept here and counted, and is one node in the graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from asterism.errors import LakeError
+from asterism.formats import ensure_format, replace_file
+from asterism.records import DEAD_LETTER, DETECTION
+
+POSITION_COLUMNS = ["topic", "partition", "offset"]
+_PARTITIONING = ds.partitioning(pa.schema([("survey", pa.string()), ("night", pa.int32())]), flavor="hive")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
+
+
+class Lake:
+    """Reads and writes the tables below one folder.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the lake; made and stamped with the format version if new.
+
+    Raises
+    ------
+    FormatError
+        If another format version wrote it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        ensure_format(root, "lake")
+        self.root = root
+
+    def write_detections(self, rows: pa.Table) -> list[Path]:
+        """Write detections (schema `DETECTION`), one file per survey and night; return the files."""
+        files = []
+        window = window_name(rows)
+        keys = rows.select(["survey", "night"]).group_by(["survey", "night"]).aggregate([]).to_pylist()
+        for key in sorted(keys, key=lambda k: (k["survey"], k["night"])):
+            chosen = rows.filter((pc.field("survey") == key["survey"]) & (pc.field("night") == key["night"]))
+            folder = self.root / "detections" / f"survey={key['survey']}" / f"night={key['night']}"
+            files.append(_write(folder / f"{window}.parquet", chosen.drop_columns(["survey", "night"])))
+        return files
+
+    def write_dead_letters(self, rows: pa.Table) -> Path:
+        """Write refused packets (schema `DEAD_LETTER`) with their bytes; return the file."""
+        return _write(self.root / "dead_letters" / f"{window_name(rows)}.parquet", rows)
+
+    def write_ledger(self, query: str, batch: str, entry: dict[str, Any]) -> None:
+        """Record one finished batch; the same batch again replaces its entry."""
+        if not _SAFE_NAME.fullmatch(query) or not _SAFE_NAME.fullmatch(batch):
+            raise LakeError(f"ledger name {query!r}/{batch!r} is not plain text")
+        folder = self.root / "ledger" / query
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / f"{batch}.json", json.dumps(entry, sort_keys=True, allow_nan=False).encode())
+
+    def ledger(self) -> Iterator[dict[str, Any]]:
+        """Yield the entries of all finished batches, ordered by query and batch name."""
+        for path in sorted((self.root / "ledger").glob("*/*.json")):
+            entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            yield entry
+
+    def detections(self, columns: Sequence[str] | None = None, where: ds.Expression | None = None) -> pa.Table:
+        """Return detections, each delivery position once.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Columns of `DETECTION` to return; all if not given.
+        where : pyarrow.dataset.Expression, optional
+            Row filter, pushed down to survey and night.
+        """
+        return self._read("detections", DETECTION, columns, where)
+
+    def dead_letters(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return refused packets, each delivery position once."""
+        return self._read("dead_letters", DEAD_LETTER, columns, None)
+
+    def _read(
+        self, table: str, schema: pa.Schema, columns: Sequence[str] | None, where: ds.Expression | None
+    ) -> pa.Table:
+        wanted = list(schema.names if columns is None else columns)
+        folder = self.root / table
+        if not folder.is_dir():
+            return schema.empty_table().select(wanted)
+        partitioning = _PARTITIONING if table == "detections" else None
+        try:
+            files = ds.dataset(folder, schema=schema, format="parquet", partitioning=partitioning)
+            rows = files.to_table(columns=list(dict.fromkeys([*wanted, *POSITION_COLUMNS])), filter=where)
+        except (pa.ArrowException, OSError) as error:
+            raise LakeError(f"{folder} cannot be read: {error}") from error
+        return _each_position_once(rows).select(wanted)
+
+
+def window_name(rows: pa.Table) -> str:
+    """Return the file name of a set of deliveries: ``topic-partition-start-end``, end exclusive.
+
+    Deliveries from several topics or partitions, as a batch of small files is, get ``mixed-<hash of their positions>``.
+    """
+    places = rows.select(["topic", "partition"]).group_by(["topic", "partition"]).aggregate([])
+    if places.num_rows == 1:
+        place, bounds = places.to_pylist()[0], pc.min_max(rows["offset"]).as_py()
+        name = f"{place['topic']}-{place['partition']}-{bounds['min']}-{bounds['max'] + 1}"
+        return _checked(name)
+    positions = sorted(zip(*(rows[column].to_pylist() for column in POSITION_COLUMNS), strict=True))
+    return f"mixed-{hashlib.sha256(json.dumps(positions).encode()).hexdigest()[:24]}"
+
+
+def _checked(name: str) -> str:
+    if not _SAFE_NAME.fullmatch(name) or name.startswith("."):
+        raise LakeError(f"{name!r:.200} is not a safe file name")
+    return name
+
+
+def _each_position_once(rows: pa.Table) -> pa.Table:
+    distinct = rows.group_by(POSITION_COLUMNS).aggregate([([], "count_all")]).num_rows
+    if distinct == rows.num_rows:
+        return rows
+    index = pa.array(range(rows.num_rows), pa.int64())
+    first = rows.select(POSITION_COLUMNS).append_column("row", index).group_by(POSITION_COLUMNS).aggregate([("row", "min")])
+    return rows.take(first["row_min"].combine_chunks().sort())
+
+
+def _write(path: Path, rows: pa.Table) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            pq.write_table(rows, stream, compression="zstd")
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise LakeError(f"{path} cannot be written: {error}", hint="check free space and permissions") from error
+    return path

@@ -1,0 +1,87 @@
+"""The errors of the graph.
+
+::
+
+    GraphError
+    +-- GraphUnreachableError       Neo4j does not answer
+    +-- GraphAuthError              Neo4j does not accept the user or the password
+    +-- GraphNotInitialisedError    the database carries no format stamp
+    +-- GraphQueryError             Neo4j refused or failed a statement of ours
+    +-- DetectionTableError         the rows to write break the DETECTION schema
+    +-- AuditFailedError            the audit found violations
+    +-- CypherRefusedError          a user's query is not one the read-only gateway lets through
+    +-- CypherFailedError           a user's query failed in the database
+        +-- CypherTimeoutError          ... because it took too long
+"""
+
+from __future__ import annotations
+
+from asterism.errors import AsterismError
+
+
+class GraphError(AsterismError):
+    """Something about the graph went wrong."""
+
+    code = "graph.failed"
+
+
+class GraphUnreachableError(GraphError):
+    """Neo4j does not answer at the configured address."""
+
+    code = "graph.unreachable"
+    hint = "asterism up starts a local one; asterism config show tells which address is in force"
+
+
+class GraphAuthError(GraphError):
+    """Neo4j does not accept the configured user and password."""
+
+    code = "graph.auth_failed"
+    hint = "set ASTERISM_NEO4J_USER and ASTERISM_NEO4J_PASSWORD, or let asterism up make them"
+
+
+class GraphNotInitialisedError(GraphError):
+    """The database carries no Asterism format stamp."""
+
+    code = "graph.not_initialised"
+    hint = "asterism graph init prepares an empty database"
+
+
+class GraphQueryError(GraphError):
+    """Neo4j refused or failed a statement."""
+
+    code = "graph.query_failed"
+    hint = "the log of Neo4j tells more; asterism graph init if constraints are missing"
+
+
+class DetectionTableError(GraphError):
+    """A table of detections breaks the DETECTION schema."""
+
+    code = "graph.bad_detections"
+    hint = "asterism.records.DETECTION says which columns are required; unknown numbers are null, never NaN"
+
+
+class AuditFailedError(GraphError):
+    """The audit found violations."""
+
+    code = "graph.audit_failed"
+    hint = "the report names the broken rules and example keys; asterism graph rebuild makes the graph anew"
+
+
+class CypherRefusedError(GraphError):
+    """A query is not one the read-only gateway lets through."""
+
+    code = "graph.cypher_refused"
+
+
+class CypherFailedError(GraphError):
+    """A query failed in the database."""
+
+    code = "graph.cypher_failed"
+    hint = "the message is Neo4j's own; comments were blanked before sending, so positions are those of your text"
+
+
+class CypherTimeoutError(CypherFailedError):
+    """A query took longer than allowed."""
+
+    code = "graph.cypher_timeout"
+    hint = "anchor the query on a key or an indexed property, lower --limit, or raise --timeout"

@@ -1,0 +1,118 @@
+"""Angular separation, and cones as order-29 ranges.
+
+The ranges of a cone are a **superset**: every position whose separation is within the radius lies in one of
+them, at the poles, across RA 0/360 and at any radius. Exactness comes afterwards, from `separation_deg` on
+the few rows a range seek returns. Never the other way round: a missed neighbour cannot be found again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from asterism.errors import SkyError
+from asterism.sky.healpix import MAX_ORDER, N_CELLS, Ranges, check_positions, ipix_to_range29, pixel_centers
+
+_SLACK_DEG = 1e-11
+"""Added to every bound: rounding of positions and of the indexing library is a hundred times smaller."""
+
+Classify = Callable[
+    [NDArray[np.float64], NDArray[np.float64], float], tuple[NDArray[np.bool_], NDArray[np.bool_]]
+]
+"""(ra, dec of pixel centres, pixel radius; all deg) -> (may touch the region, lies wholly inside)."""
+
+
+def haversine(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayLike) -> NDArray[np.float64]:
+    """Return ``(1 - cos s) / 2`` of the separation s of positions [deg], without cancellation at small s."""
+    phi1, phi2 = np.radians(dec1), np.radians(dec2)
+    half_dec = np.radians(np.subtract(dec2, dec1)) / 2.0
+    half_ra = np.radians(np.subtract(ra2, ra1)) / 2.0
+    value = np.sin(half_dec) ** 2 + np.cos(phi1) * np.cos(phi2) * np.sin(half_ra) ** 2
+    return np.asarray(np.clip(value, 0.0, 1.0), dtype=np.float64)
+
+
+def separation_deg(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayLike) -> NDArray[np.float64]:
+    """Return the great-circle separation [deg] of positions [deg]; arguments broadcast.
+
+    Vincenty's formula for a sphere, its difference of products rewritten with half angles, so that the
+    relative error stays near 1e-15 from 1e-12 deg to the antipode.
+    """
+    phi1, phi2 = np.radians(dec1), np.radians(dec2)
+    d_ra = np.radians(np.subtract(ra2, ra1))
+    d_dec = np.radians(np.subtract(dec2, dec1))
+    east = np.cos(phi2) * np.sin(d_ra)
+    north = np.sin(d_dec) + 2.0 * np.sin(phi1) * np.cos(phi2) * np.sin(d_ra / 2.0) ** 2
+    along = np.sin(phi1) * np.sin(phi2) + np.cos(phi1) * np.cos(phi2) * np.cos(d_ra)
+    return np.asarray(np.degrees(np.arctan2(np.hypot(east, north), along)), dtype=np.float64)
+
+
+@cache
+def pixel_radius_deg(order: int) -> float:
+    """Return the largest distance [deg] from the centre of a pixel of this order to any of its points.
+
+    It is reached by the pixels that touch z = 2/3 at the middle of a polar base face; its corner there is
+    ``1 - (1 - 2**-order)**2 / 3`` high (Gorski et al. 2005, equations 4-9, give both places).
+    """
+    step = 2.0**-order
+    dec_centre = math.degrees(math.asin(2.0 / 3.0))
+    dec_corner = math.degrees(math.asin(1.0 - (1.0 - step) ** 2 / 3.0))
+    return float(separation_deg(45.0 * step, dec_centre, 0.0, dec_corner)) * (1.0 + 1e-9)
+
+
+def cone_ranges(ra: float, dec: float, radius_deg: float, max_ranges: int = 64) -> Ranges:
+    """Return at most `max_ranges` ranges that contain every position within `radius_deg` of the centre.
+
+    Parameters
+    ----------
+    ra, dec : float
+        Centre [deg, ICRS].
+    radius_deg : float
+        Radius [deg], 0 to 180.
+    max_ranges : int
+        Most ranges returned; more ranges fit the circle more tightly.
+
+    Raises
+    ------
+    SkyError
+        If the centre is no position or the radius is outside 0 .. 180.
+    """
+    if not 0.0 <= radius_deg <= 180.0:
+        raise SkyError(f"cone radius {radius_deg} is outside 0 .. 180 deg")
+    centre_ra, centre_dec = (float(value) for value in check_positions(ra, dec))
+
+    def classify(
+        pixel_ra: NDArray[np.float64], pixel_dec: NDArray[np.float64], pixel_radius: float
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        distance = separation_deg(centre_ra, centre_dec, pixel_ra, pixel_dec)
+        return distance <= radius_deg + pixel_radius, distance + pixel_radius <= radius_deg
+
+    return cover(classify, max_ranges)
+
+
+def cover(classify: Classify, max_ranges: int, max_order: int = MAX_ORDER) -> Ranges:
+    """Return at most `max_ranges` ranges around a region that is known only through `classify`.
+
+    The edge is refined order by order: each halves the width of what is uncertain. The finest cover that
+    fits is returned; only if not even the first one fits are gaps closed instead.
+    """
+    inside_lo, inside_hi = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    pixels = np.arange(12, dtype=np.int64)
+    best = Ranges(np.zeros(1, dtype=np.int64), np.full(1, N_CELLS, dtype=np.int64))
+    for order in range(max_order + 1):
+        touches, within = classify(*pixel_centers(order, pixels), pixel_radius_deg(order) + _SLACK_DEG)
+        lo, hi = ipix_to_range29(order, pixels)
+        candidate = Ranges(np.concatenate([inside_lo, lo[touches]]), np.concatenate([inside_hi, hi[touches]]))
+        if len(candidate) > max_ranges:
+            return best if order else candidate.coarsened(max_ranges)
+        best = candidate
+        inside_lo = np.concatenate([inside_lo, lo[within]])
+        inside_hi = np.concatenate([inside_hi, hi[within]])
+        edge = pixels[touches & ~within]
+        if not edge.size:
+            break
+        pixels = (4 * edge[:, np.newaxis] + np.arange(4, dtype=np.int64)).ravel()
+    return best

@@ -1,0 +1,29 @@
+"""What a packet is delivered with: its position, which identifies the delivery whatever the bytes contain."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MAX_PACKET_BYTES = 4 * 2**20
+"""Larger packets are refused unread: real ones have 70 kB (ZTF) to 300 kB (LSST with a year of history) [bytes]."""
+
+
+class Position(NamedTuple):
+    """Where a packet was read.
+
+    Attributes
+    ----------
+    topic : str
+        Kafka topic, or ``file-<sha256 prefix>`` for a file.
+    partition : int
+        Kafka partition; 0 for a file.
+    offset : int
+        Kafka offset; record number in a file.
+    published_ms : int or None
+        Kafka timestamp [ms since 1970 UTC]; None if unknown.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    published_ms: int | None = None

@@ -31,6 +31,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".asterism"), description="Lake, journal, archive, checkpoints and local services")
     cache: Path = Field(Path("~/.cache/asterism"), description="Downloaded jars, shared by all checkouts")
+    maven_repository: str | None = Field(None, description="Maven repository the jars come from; the public one if not set")
+    neo4j_heap: str = Field("1g", description="Java heap of the local Neo4j")
+    neo4j_page_cache: str = Field("512m", description="Page cache of the local Neo4j, outside its heap")
     neo4j_uri: str = Field("bolt://127.0.0.1:7687", description="Bolt address of Neo4j")
     neo4j_user: str = Field("neo4j", description="Neo4j user")
     neo4j_password: SecretStr = Field(SecretStr(""), description="Neo4j password; never logged")

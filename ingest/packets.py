@@ -27,3 +27,8 @@ class Position(NamedTuple):
     partition: int
     offset: int
     published_ms: int | None = None
+
+
+def known_ms(published_ms: int | None) -> int | None:
+    """Return a Kafka timestamp [ms since 1970 UTC], None where Kafka gives -1 or 0 for "not available"."""
+    return published_ms if published_ms is not None and published_ms > 0 else None

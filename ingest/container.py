@@ -1,7 +1,8 @@
 """Avro object containers: header, blocks, varints (Avro 1.12 specification, Object Container Files).
 
-Parsed by hand because a library would compile the schema that every ZTF packet repeats, a third of the cost of reading it;
-here the header is only sliced, and whoever asks compares or hashes the slice. Every length is checked before it is used.
+Parsed by hand because a library would compile the schema that every ZTF packet repeats, a third of the cost
+of reading it; here the header is only sliced, and whoever asks compares or hashes the slice. Every length is
+checked before it is used.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _MAX_ENTRIES = 64
 
 
 class Header(NamedTuple):
-    """A container's header: writer schema as JSON text, codec, sync marker, and where the marker and the blocks begin."""
+    """A container's header: schema as JSON text, codec, sync marker, and where marker and blocks begin."""
 
     schema: bytes
     codec: str
@@ -36,7 +37,7 @@ class Header(NamedTuple):
 class Block(NamedTuple):
     """A block: number of records, where its bytes begin and end, and where the next block begins."""
 
-    count: int
+    records: int
     start: int
     stop: int
     end: int
@@ -109,7 +110,9 @@ def read_header(data: bytes) -> Header:
 def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     length, at = read_varint(data, at)
     if not 0 <= length <= MAX_SCHEMA_BYTES:
-        raise SchemaInvalidError(f"the container's header has an entry of {length} bytes, more than {MAX_SCHEMA_BYTES}")
+        raise SchemaInvalidError(
+            f"the container's header has an entry of {length} bytes, more than {MAX_SCHEMA_BYTES}"
+        )
     if at + length > len(data):
         raise TruncatedPacketError(f"the packet ends at byte {len(data)}, within the container's header")
     return data[at : at + length], at + length
@@ -131,7 +134,9 @@ def read_block(data: bytes, at: int, sync: bytes) -> Block:
         raise UndecodableError(f"the block at byte {at} has {count} records of {size} bytes")
     stop = start + size
     if stop + SYNC_BYTES > len(data):
-        raise TruncatedPacketError(f"the packet ends at byte {len(data)}; its block ends at byte {stop + SYNC_BYTES}")
+        raise TruncatedPacketError(
+            f"the packet ends at byte {len(data)}; its block ends at byte {stop + SYNC_BYTES}"
+        )
     if data[stop : stop + SYNC_BYTES] != sync:
         raise UndecodableError(f"the block at byte {at} is not followed by the container's sync marker")
     return Block(count, start, stop, stop + SYNC_BYTES)

@@ -1,12 +1,14 @@
 """Packet bytes to detections: every packet becomes exactly one row of `DETECTION` or of `DEAD_LETTER`.
 
-A message is either an Avro object container of one record (ZTF), or the magic byte 0, a four-byte big-endian schema id and
-the bare record (LSST). `Decoder.decode` reads only as far as the last wanted field; one bad packet never stops a batch.
+A message is either an Avro object container of one record (ZTF), or the magic byte 0, a four-byte big-endian
+schema id and the bare record (LSST). `Decoder.decode` reads only as far as the last wanted field; one bad
+packet never stops a batch.
 
-What that leaves unseen: damage behind the wanted fields. A container is caught all the same, for its block's length and sync
-marker must fit; a framed message carries no length, so one that is cut within its history or cutouts passes here and is found
-by `Decoder.decode_full` in the science lane (Kafka's own checksum makes that unlikely). For framed messages the id alone says
-which version it is: bytes of LSST 9.0 also decode, wrongly labelled, as 10.0.
+What that leaves unseen: damage behind the wanted fields. A container is caught all the same, for its block's
+length and sync marker must fit; a framed message carries no length, so one that is cut within its history or
+cutouts passes here and is found by `Decoder.decode_full` in the science lane (Kafka's own checksum makes that
+unlikely). For framed messages the id alone says which version it is: bytes of LSST 9.0 also decode, wrongly
+labelled, as 10.0.
 """
 
 from __future__ import annotations
@@ -167,28 +169,34 @@ class Decoder:
             return self._open_container(payload)
         if payload.startswith(FRAME_MAGIC):
             if len(payload) <= _FRAME_BYTES:
-                raise TruncatedPacketError(f"the message has {len(payload)} bytes, not even its schema id and a record")
+                raise TruncatedPacketError(
+                    f"the message has {len(payload)} bytes, not even its schema id and a record"
+                )
             schema_id = int.from_bytes(payload[1:_FRAME_BYTES], "big")
             return _Body(self._plan_of(schema_id), payload, _FRAME_BYTES, len(payload), framed=True)
         if MAGIC.startswith(payload):
             raise TruncatedPacketError(f"the packet has {len(payload)} bytes, not even its magic number")
-        raise WrongMagicError(f"the packet begins with {payload[:8].hex()}, neither a container nor a framed message")
+        raise WrongMagicError(
+            f"the packet begins with {payload[:8].hex()}, neither a container nor a framed message"
+        )
 
     def _open_container(self, payload: bytes) -> _Body:
         header, plan = self._header(payload)
         sync = payload[header.sync_start : header.end]
         block = read_block(payload, header.end, sync) if header.end < len(payload) else None
-        if block is None or block.count == 0:
+        if block is None or block.records == 0:
             raise EmptyPacketError("the container holds no record")
-        if block.count > 1 or block.end < len(payload):
-            raise MultipleRecordsError(f"the container holds {block.count} records, {len(payload) - block.end} bytes follow")
+        if block.records > 1 or block.end < len(payload):
+            raise MultipleRecordsError(
+                f"the container holds {block.records} records, {len(payload) - block.end} bytes follow"
+            )
         if header.codec == "null":
             return _Body(plan, payload, block.start, block.stop, framed=False)
         plain = unpack(payload[block.start : block.stop], header.codec, MAX_PACKET_BYTES)
         return _Body(plan, plain, 0, len(plain), framed=False)
 
     def _header(self, payload: bytes) -> tuple[Header, Plan]:
-        """Return the container's header, but for its sync marker, and plan; most packets cost one comparison."""
+        """Return the container's header (not its sync marker) and plan, mostly by one comparison."""
         if self._last is not None and payload.startswith(self._last[0]):
             return self._last[1], self._last[2]
         header = read_header(payload)

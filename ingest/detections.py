@@ -1,7 +1,7 @@
 """From decoded fields to rows of `DETECTION`: what is the same for every survey.
 
-Keys, night and sky index are derived here; an alert without object, id, time or position is refused with the first of those
-as its reason. Everything else that is missing or cannot be is null.
+Keys, night and sky index are derived here; an alert without object, id, time or position is refused with the
+first of those as its reason. Everything else that is missing or cannot be is null.
 """
 
 from __future__ import annotations
@@ -59,17 +59,23 @@ def _refused(survey: Survey, values: Mapping[str, Values]) -> dict[int, PacketEr
     identities = [_texts(values, name) for name in survey.identified_by]
     for index, known in enumerate(zip(*identities, strict=True)):
         if not any(value is not None for value in known):
-            refused[index] = NoObjectError(f"the {survey.name} alert has none of {', '.join(survey.identified_by)}")
+            refused[index] = NoObjectError(
+                f"the {survey.name} alert has none of {', '.join(survey.identified_by)}"
+            )
         elif MALFORMED in known:
             refused[index] = BadIdError(f"{' or '.join(survey.identified_by)} is negative or malformed")
     for index, source in enumerate(_texts(values, "sourceId")):
         if not source:
             refused.setdefault(index, BadIdError("sourceId is missing, negative or malformed"))
-    for index in np.flatnonzero(np.isnan(values["mjdTai"])).tolist():
-        refused.setdefault(index, BadTimeError("the time of the exposure is missing, not finite or not within 1972 to 2100"))
+    for index in np.flatnonzero(np.isnan(_numbers(values, "mjdTai"))).tolist():
+        refused.setdefault(
+            index, BadTimeError("the time of the exposure is missing, not finite or not within 1972 to 2100")
+        )
     ra, dec = _numbers(values, "ra"), _numbers(values, "dec")
     for index in np.flatnonzero(~((ra >= 0.0) & (ra < 360.0) & (np.abs(dec) <= 90.0))).tolist():
-        refused.setdefault(index, BadPositionError(f"position ra {ra[index]} dec {dec[index]} deg is not on the sky"))
+        refused.setdefault(
+            index, BadPositionError(f"position ra {ra[index]} dec {dec[index]} deg is not on the sky")
+        )
     return refused
 
 
@@ -80,7 +86,9 @@ def _table(survey: Survey, values: Mapping[str, Values], positions: Sequence[Pos
     derived: dict[str, Any] = {
         "alertKey": [f"{survey.name}:{value}" for value in source],
         "survey": [survey.name] * rows,
-        "objectKey": [None if value is None else f"{survey.name}:{value}" for value in _texts(values, "objectId")],
+        "objectKey": [
+            None if value is None else f"{survey.name}:{value}" for value in _texts(values, "objectId")
+        ],
         "night": night_of(mjd, survey.night_shift_hours),
         "hpx29": hpx29(_numbers(values, "ra"), _numbers(values, "dec")),
         "topic": topics,
@@ -89,7 +97,9 @@ def _table(survey: Survey, values: Mapping[str, Values], positions: Sequence[Pos
         "publishedMs": [known_ms(value) for value in published],
     }
     columns = [
-        pa.array(derived[item.name], item.type) if item.name in derived else _arrow(values.get(item.name), item.type, rows)
+        pa.array(derived[item.name], item.type)
+        if item.name in derived
+        else _arrow(values.get(item.name), item.type, rows)
         for item in DETECTION
     ]
     return pa.Table.from_arrays(columns, schema=DETECTION)

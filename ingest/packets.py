@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 MAX_PACKET_BYTES = 4 * 2**20
-"""Larger packets are refused unread: real ones have 70 kB (ZTF) to 300 kB (LSST with a year of history) [bytes]."""
+"""Larger packets are refused unread [bytes]; real ones have 70 kB (ZTF) to 300 kB (LSST, long history)."""
 
 
 class Position(NamedTuple):

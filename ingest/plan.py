@@ -1,8 +1,8 @@
 """How to read one writer schema: whose it is, where it can be cut, and where the wanted fields stand.
 
-In the alerts of ZTF and LSST the new detection comes before its history and the cutouts, so a reader for the schema **cut
-after the last wanted field** never sees those (15 to 100 times faster than the whole). Nothing depends on that order: where a
-wanted field stands behind the history, the cut lies behind it too.
+In the alerts of ZTF and LSST the new detection comes before its history and the cutouts, so a reader for the
+schema **cut after the last wanted field** never sees those (15 to 100 times faster than the whole). Nothing
+depends on that order: where a wanted field stands behind the history, the cut lies behind it too.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class Plan:
                 return
             if (place := self.writer.locate(path)) is not None:
                 if not place.types <= wanted.kind.value:
-                    raise SchemaInvalidError(f"field {path} has the types {sorted(place.types)}, wanted {wanted.kind.name}")
+                    raise SchemaInvalidError(
+                        f"field {path} has the types {sorted(place.types)}, wanted {wanted.kind.name}"
+                    )
                 found[wanted] = place
                 return
 
@@ -103,10 +105,13 @@ class Plan:
         return cast(dict[str, Any], read_record(stream, self._whole))
 
     def columns(self, rows: Sequence[Row]) -> dict[Field, Sequence[Any]]:
-        """Turn what `read` gave into one sequence per field of the survey; fields the schema lacks are null."""
+        """Turn what `read` gave into a sequence per field of the survey; fields the schema lacks are null."""
         order = [wanted for _, fields, _ in self._getters for wanted in fields]
         columns: dict[Field, Sequence[Any]] = dict(zip(order, zip(*rows, strict=True), strict=True))
-        return {wanted: columns.get(wanted, [self._constants.get(wanted)] * len(rows)) for wanted in self.survey.fields}
+        return {
+            wanted: columns.get(wanted, [self._constants.get(wanted)] * len(rows))
+            for wanted in self.survey.fields
+        }
 
 
 def read_record(stream: io.BytesIO, schema: Any) -> Any:
@@ -122,7 +127,9 @@ def read_record(stream: io.BytesIO, schema: Any) -> Any:
     except EOFError as error:
         raise TruncatedPacketError("the packet ends within its record") from error
     except Exception as error:  # damaged bytes make the library raise nearly anything
-        raise UndecodableError(f"the record contradicts its schema: {type(error).__name__} {error}") from error
+        raise UndecodableError(
+            f"the record contradicts its schema: {type(error).__name__} {error}"
+        ) from error
 
 
 def _tuple_getter(names: list[str]) -> Any:

@@ -1,8 +1,9 @@
 """Writer schemas of framed messages, found by the id each message begins with.
 
-A folder is asked first, then a Confluent schema registry over HTTP. A schema id never changes its meaning, so what was found
-is kept for ever; that an id is unknown, or that the registry does not answer, is remembered only for a short while. Both say
-so under different codes: an unknown id needs a person, an unreachable registry needs time.
+A folder is asked first, then a Confluent schema registry over HTTP. A schema id never changes its meaning, so
+what was found is kept for ever; that an id is unknown, or that the registry does not answer, is remembered
+only for a short while. Both say so under different codes: an unknown id needs a person, an unreachable
+registry needs time.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class SchemaSource:
     Parameters
     ----------
     folder : Path, optional
-        Holds ``<id>.avsc``, or ``<id>/*.avsc``, or LSST's own ``<major>/<minor>/*.avsc`` (id = 100 major + minor).
+        Holds ``<id>.avsc``, or ``<id>/*.avsc``, or LSST's own ``<major>/<minor>/*.avsc`` (id = 100 major +
+        minor).
     registry : str, optional
         Base URL of a Confluent schema registry.
     timeout_s : float
@@ -111,10 +113,14 @@ class SchemaSource:
                 for chunk in response.iter_bytes(65536):
                     body += chunk
                     if len(body) > 2 * MAX_SCHEMA_BYTES:  # JSON within JSON: every quote is escaped
-                        raise SchemaInvalidError(f"the registry's schema {schema_id} has over {MAX_SCHEMA_BYTES} bytes")
+                        raise SchemaInvalidError(
+                            f"the registry's schema {schema_id} has over {MAX_SCHEMA_BYTES} bytes"
+                        )
                 status = response.status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise RegistryUnreachableError(f"the schema registry does not answer: {type(error).__name__} {error}") from error
+            raise RegistryUnreachableError(
+                f"the schema registry does not answer: {type(error).__name__} {error}"
+            ) from error
         if status == httpx.codes.NOT_FOUND:
             raise SchemaUnknownError(f"the schema registry does not know schema id {schema_id}")
         if status != httpx.codes.OK:
@@ -123,9 +129,13 @@ class SchemaSource:
             answer = json.loads(body)
             text = answer["schema"].encode()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise SchemaInvalidError(f"the registry's answer for schema id {schema_id} holds no schema") from error
+            raise SchemaInvalidError(
+                f"the registry's answer for schema id {schema_id} holds no schema"
+            ) from error
         if answer.get("schemaType", "AVRO") != "AVRO":
-            raise SchemaInvalidError(f"schema id {schema_id} is of type {answer['schemaType']!r:.40}, not AVRO")
+            raise SchemaInvalidError(
+                f"schema id {schema_id} is of type {answer['schemaType']!r:.40}, not AVRO"
+            )
         return bytes(text)
 
 
@@ -160,7 +170,9 @@ def load_schema_folder(folder: Path) -> dict[str, Any]:
         _expand(schema, {other: {} for other in records if other != name}, used)
     roots = [name for name in records if name not in used]
     if len(roots) != 1:
-        raise SchemaFolderError(f"{folder} defines {len(roots)} records that no other uses, wanted one: {roots}")
+        raise SchemaFolderError(
+            f"{folder} defines {len(roots)} records that no other uses, wanted one: {roots}"
+        )
     rest = {name: schema for name, schema in records.items() if name != roots[0]}
     expanded = _expand(records[roots[0]], rest, set())
     assert isinstance(expanded, dict)  # noqa: S101 - _read_schema gave an object
@@ -173,7 +185,9 @@ def _expand(schema: Any, records: dict[str, Any], used: set[str]) -> Any:
         return [_expand(branch, records, used) for branch in schema]
     if isinstance(schema, dict):
         inside = ("type", "items", "values", "fields")
-        return {key: _expand(value, records, used) if key in inside else value for key, value in schema.items()}
+        return {
+            key: _expand(value, records, used) if key in inside else value for key, value in schema.items()
+        }
     if isinstance(schema, str) and schema in records and schema not in used:
         used.add(schema)
         return _expand(records[schema], records, used)

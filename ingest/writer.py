@@ -1,8 +1,9 @@
 """The writer schema of a packet: checked before use, searched by name, cut where the wanted fields end.
 
-A schema comes with the packet or from a registry and is hostile until checked. fastavro's compiled reader recurses in C, so
-a schema that contains itself, or is nested deeply, would end the process; an item that takes no bytes lets a few bytes stand
-for 2**60 of them. `WriterSchema` refuses both; what it accepts costs memory and time in proportion to the bytes read.
+A schema comes with the packet or from a registry and is hostile until checked. fastavro's compiled reader
+recurses in C, so a schema that contains itself, or is nested deeply, would end the process; an item that
+takes no bytes lets a few bytes stand for 2**60 of them. `WriterSchema` refuses both; what it accepts costs
+memory and time in proportion to the bytes read.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ Schema = dict[str, Any]
 
 
 class Location(NamedTuple):
-    """Where a field stands: index and actual name at the top and, for a field of a record there, inside; and its types."""
+    """Where a field stands at the top and, if in a record there, inside; its actual names; its types."""
 
-    index: int
+    outer_index: int
     name: str
     inner_index: int | None
     inner_name: str | None
@@ -62,7 +63,9 @@ class WriterSchema:
         try:
             self._check(raw, "", 1, set())
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise SchemaInvalidError(f"the writer schema is malformed: {type(error).__name__} {error}") from error
+            raise SchemaInvalidError(
+                f"the writer schema is malformed: {type(error).__name__} {error}"
+            ) from error
 
     @classmethod
     def from_text(cls, text: bytes) -> WriterSchema:
@@ -106,7 +109,9 @@ class WriterSchema:
         try:
             return fastavro.parse_schema(self.raw if raw is None else raw)
         except Exception as error:  # whatever a hostile schema makes the library raise
-            raise SchemaInvalidError(f"the writer schema is refused: {type(error).__name__} {error}") from error
+            raise SchemaInvalidError(
+                f"the writer schema is refused: {type(error).__name__} {error}"
+            ) from error
 
     def locate(self, path: str) -> Location | None:
         """Find a field by the dotted path of its name or an alias; None if the schema lacks it.
@@ -123,7 +128,9 @@ class WriterSchema:
                     return Location(index, item["name"], None, None, self._types(item["type"]))
                 for inner_index, nested in enumerate(self._record(item["type"])):
                     if _called(nested, inner):
-                        return Location(index, item["name"], inner_index, nested["name"], self._types(nested["type"]))
+                        return Location(
+                            index, item["name"], inner_index, nested["name"], self._types(nested["type"])
+                        )
         return None
 
     def cut(self, locations: list[Location]) -> Schema:
@@ -131,8 +138,8 @@ class WriterSchema:
 
         Bytes of the whole schema decode under the cut one; what follows the last wanted field is not read.
         """
-        last = max(location.index for location in locations)
-        inside = [item.inner_index for item in locations if item.index == last]
+        last = max(location.outer_index for location in locations)
+        inside = [item.inner_index for item in locations if item.outer_index == last]
         fields = [_bare(item) for item in self.raw["fields"][: last + 1]]
         deepest = [index for index in inside if index is not None]
         if len(deepest) == len(inside):
@@ -143,9 +150,14 @@ class WriterSchema:
         """Check a type; return how deeply it is nested itself."""
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_TYPES:
-            raise SchemaInvalidError(f"the writer schema is nested deeper than {MAX_DEPTH} or has over {MAX_TYPES} types")
+            raise SchemaInvalidError(
+                f"the writer schema is nested deeper than {MAX_DEPTH} or has over {MAX_TYPES} types"
+            )
         if isinstance(schema, list):
-            return 1 + max(0 if branch == "null" else self._check(branch, namespace, depth + 1, open_names) for branch in schema)
+            return 1 + max(
+                0 if branch == "null" else self._check(branch, namespace, depth + 1, open_names)
+                for branch in schema
+            )
         if isinstance(schema, str):
             return self._check_name(schema, namespace, depth, open_names)
         match schema["type"]:
@@ -156,8 +168,12 @@ class WriterSchema:
             case "map":
                 return 1 + self._check(schema["values"], namespace, depth + 1, open_names)
             case "enum" | "fixed" as kind:
-                if kind == "fixed" and not (isinstance(schema["size"], int) and 0 < schema["size"] <= MAX_SCHEMA_BYTES):
-                    raise SchemaInvalidError(f"the writer schema has a fixed type of size {schema['size']!r:.40}")
+                if kind == "fixed" and not (
+                    isinstance(schema["size"], int) and 0 < schema["size"] <= MAX_SCHEMA_BYTES
+                ):
+                    raise SchemaInvalidError(
+                        f"the writer schema has a fixed type of size {schema['size']!r:.40}"
+                    )
                 self._named[_full_name(schema, namespace)] = (schema, 1)
                 return 1
             case inner:
@@ -182,7 +198,9 @@ class WriterSchema:
         fields = schema["fields"]
         if not isinstance(fields, list) or not fields:
             raise SchemaInvalidError(f"the record {full:.80} of the writer schema has no fields")
-        if not all(isinstance(item["name"], str) and isinstance(item.get("aliases", []), list) for item in fields):
+        if not all(
+            isinstance(item["name"], str) and isinstance(item.get("aliases", []), list) for item in fields
+        ):
             raise SchemaInvalidError(f"the record {full:.80} of the writer schema has malformed names")
         inside = open_names | {full}
         height = 1 + max(self._check(item["type"], inner_namespace, depth + 1, inside) for item in fields)
@@ -200,7 +218,7 @@ class WriterSchema:
         return [] if isinstance(schema["type"], str) else self._record(schema["type"])
 
     def _types(self, schema: Any) -> frozenset[str]:
-        """Return the names of the types a value can have, null left out; ``record`` and the like for what is no leaf."""
+        """Return the names of the types a value can have, null left out."""
         if isinstance(schema, list):
             return frozenset().union(*(self._types(branch) for branch in schema))
         if isinstance(schema, str):
@@ -214,7 +232,10 @@ class WriterSchema:
         """Return the definition of a named type; an unqualified name may stand in any namespace."""
         if name in self._named:
             return self._named[name][0]
-        return next((entry for full, (entry, _) in self._named.items() if full.rpartition(".")[2] == name), {"type": "null"})
+        return next(
+            (entry for full, (entry, _) in self._named.items() if full.rpartition(".")[2] == name),
+            {"type": "null"},
+        )
 
 
 def _called(item: Schema, name: str) -> bool:
@@ -239,7 +260,7 @@ def _bare(schema: Any) -> Any:
 
 
 def _shorten(schema: Any, length: int) -> Any:
-    """Return a record, or a union with one record, with only its first fields; a reference by name stays whole."""
+    """Return a record, or a union with one, with only its first fields; a reference by name stays whole."""
     if isinstance(schema, list):
         return [_shorten(branch, length) for branch in schema]
     if isinstance(schema, dict) and schema["type"] in ("record", "error"):

@@ -16,7 +16,7 @@ __all__ = ["SURVEYS", "Survey", "recognise"]
 
 
 def recognise(schema: WriterSchema | dict[str, Any]) -> Survey:
-    """Return the survey whose signature the writer schema has; names of files, topics and records play no part.
+    """Return the survey whose signature the writer schema has; topics and names of records play no part.
 
     Raises
     ------
@@ -27,4 +27,6 @@ def recognise(schema: WriterSchema | dict[str, Any]) -> Survey:
     for survey in SURVEYS:
         if all(writer.locate(path) is not None for path in survey.signature):
             return survey
-    raise SurveyUnknownError(f"schema {writer.full_name!r:.80} with fields {writer.field_names!r:.200} is of no known survey")
+    raise SurveyUnknownError(
+        f"schema {writer.full_name!r:.80} with fields {writer.field_names!r:.200} is of no known survey"
+    )

@@ -1,11 +1,13 @@
-"""Conversions the field maps name, on whole columns: from a survey's units and conventions to those of `DETECTION`.
+"""Conversions the field maps name, on whole columns: from a survey's units and conventions to ours.
 
-NaN and None mean null and propagate: whatever depends on an unknown is unknown. Magnitudes are AB (Oke & Gunn 1983, ApJ 266,
-713): m = -2.5 log10(f) - 48.60 with f in erg s-1 cm-2 Hz-1, of which 1 nJy is 1e-32, so that 1 nJy has exactly 31.4 mag.
+NaN and None mean null and propagate: whatever depends on an unknown is unknown. Magnitudes are AB (Oke & Gunn
+1983, ApJ 266, 713): m = -2.5 log10(f) - 48.60 with f in erg s-1 cm-2 Hz-1, of which 1 nJy is 1e-32, so that 1
+nJy has exactly 31.4 mag.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -18,7 +20,7 @@ from asterism.times import jd_utc_to_mjd_tai
 
 AB_ZERO_POINT = 31.4
 """AB magnitude of 1 nJy [mag]."""
-POGSON = 2.5 / np.log(10.0)
+POGSON = 2.5 / math.log(10.0)
 """Magnitudes per unit of relative flux error, 1.0857."""
 MALFORMED = ""
 """Stands for an identifier that is none; such an alert is refused, so it never leaves ingest."""
@@ -80,13 +82,13 @@ def not_negative(values: Numbers) -> Numbers:
 
 
 def flux_of_mag(mag: Numbers, positive: Numbers) -> Numbers:
-    """Return the signed difference flux [nJy] of an AB magnitude [mag] and its sign (1 positive, 0 negative)."""
-    return (2.0 * positive - 1.0) * 10.0 ** ((AB_ZERO_POINT - mag) / 2.5)
+    """Return the signed flux [nJy] of an AB magnitude [mag] and its sign (1 positive, 0 negative)."""
+    return (2.0 * positive - 1.0) * np.power(10.0, (AB_ZERO_POINT - mag) / 2.5)
 
 
 def flux_error_of_mag(mag: Numbers, mag_error: Numbers) -> Numbers:
     """Return the error [nJy] of the flux of an AB magnitude with a 1 sigma error [mag], to first order."""
-    return 10.0 ** ((AB_ZERO_POINT - mag) / 2.5) * mag_error / POGSON
+    return np.power(10.0, (AB_ZERO_POINT - mag) / 2.5) * mag_error / POGSON
 
 
 def mag_of_flux(flux: Numbers) -> Numbers:
@@ -102,14 +104,14 @@ def mag_error_of_flux(flux: Numbers, flux_error: Numbers) -> Numbers:
 
 
 def positive_unless(negative: Numbers, flux: Numbers) -> Numbers:
-    """Return 1 where the survey does not call the flux negative; where it says nothing, the sign of the flux decides."""
+    """Return 1 unless the survey calls the flux negative; where it says nothing, the flux's sign decides."""
     by_sign = np.where(flux > 0.0, 1.0, np.where(flux < 0.0, 0.0, np.nan))
     return np.where(np.isnan(negative), by_sign, 1.0 - negative)
 
 
 def ztf_public(programid: Numbers) -> Numbers:
-    """Return 1 for programme 1, 0 for any other and for an unknown one: what is not known to be public is not shown."""
-    return (programid == 1.0).astype(np.float64)
+    """Return 1 for programme 1, else 0, unknown ones included: only what is known to be public is shown."""
+    return np.where(programid == 1.0, 1.0, 0.0)
 
 
 def always_public(source_id: Sequence[int | str | None]) -> Numbers:

@@ -1,7 +1,7 @@
-"""LSST alerts, schema 7.x to 11.x: difference fluxes in nJy, MJD TAI at the middle of the exposure, 0 for no object.
+"""LSST alerts, schema 7.x to 11.x: fluxes in nJy, MJD TAI at the middle of the exposure, 0 for no object.
 
-The count of detections and the first of them stand in ``diaObject``, behind the history, and are not read here. Every alert
-is world-public (LSST Data Products Definition Document, LSE-163).
+The count of detections and the first of them stand in ``diaObject``, behind the history, and are not read
+here. Every alert is world-public (LSST Data Products Definition Document, LSE-163).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""What a survey is: data. One `Survey` says how to recognise its packets and which packet field fills which column.
+"""What a survey is: data. A `Survey` says how to recognise its packets and which field fills which column.
 
 Invariants:
 
-- Fields are found by **name** in the writer schema, never by position or by topic: a version that adds, reorders or renames
+- Fields are found by **name** in the writer schema, never by position or by topic: a version that adds,
+  reorders or renames
   (by alias, or by a further path here) needs no code.
 - The type of a needed field is checked once per schema (`Kind`); a decoded value has that type or is null.
 - Conversions see whole columns: float64 arrays with NaN for null, or lists of text with None for null.
@@ -51,7 +52,8 @@ class Field:
     kind : Kind
         What it holds.
     paths : tuple of str
-        Dotted paths in order of preference, such as ``candidate.magpsf``; the first that the schema has is read.
+        Dotted paths in order of preference, such as ``candidate.magpsf``; the first that the schema has is
+        read.
     """
 
     kind: Kind
@@ -126,11 +128,12 @@ class Survey:
         object.__setattr__(self, "fields", tuple(needed))
 
     def convert(self, raw: Mapping[Field, Sequence[Any]]) -> dict[str, Values]:
-        """Turn columns of decoded values, one sequence per field, into columns of `DETECTION`, all of the same length."""
+        """Turn decoded values, one sequence per field and all of one length, into columns of `DETECTION`."""
         clean = {item: self._clean(item.kind, values) for item, values in raw.items()}
         with np.errstate(all="ignore"):
             return {
-                name: entry.convert(*(clean[item] for item in entry.fields)) for name, entry in self.columns.items()
+                name: entry.convert(*(clean[item] for item in entry.fields))
+                for name, entry in self.columns.items()
             }
 
     def _clean(self, kind: Kind, values: Sequence[Any]) -> Any:

@@ -1,4 +1,7 @@
-"""ZTF alerts, schema 3.x to 4.02: magnitudes, JD UTC at the start of the exposure, -999 and the text ``null`` for unknown."""
+"""ZTF alerts, schema 3.x to 4.02: magnitudes, JD UTC at the start of the exposure.
+
+Unknown is null, -999 or the text ``null``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,14 @@ _PROGRAMID = number("candidate.programid")
 ZTF = Survey(
     name="ztf",
     # pid and rcid tell ZTF from surveys that took over the rest of its schema
-    signature=("candid", "candidate.jd", "candidate.fid", "candidate.pid", "candidate.rcid", "candidate.magpsf"),
+    signature=(
+        "candid",
+        "candidate.jd",
+        "candidate.fid",
+        "candidate.pid",
+        "candidate.rcid",
+        "candidate.magpsf",
+    ),
     night_shift_hours=0.0,
     identified_by=("objectId",),
     missing_numbers=(-999.0,),

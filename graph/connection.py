@@ -76,7 +76,7 @@ def connect(settings: Settings) -> Driver:
         raise SettingsError(f"neo4j_uri: {error}") from error
     try:
         with mapped_errors(f"connecting to {settings.neo4j_uri}"):
-            driver.verify_connectivity(database=settings.neo4j_database)
+            driver.verify_connectivity()
     except BaseException:
         driver.close()
         raise

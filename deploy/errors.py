@@ -10,6 +10,7 @@
         +-- JavaMissingError          no Java 17 or newer
         +-- ServiceError              Neo4j or Kafka did not start, answer or stop
         +-- StackBusyError            another process is starting or stopping the same stack
+        +-- ApplicationError          the Spark application cannot go on
 """
 
 from __future__ import annotations
@@ -63,3 +64,10 @@ class StackBusyError(DeployError):
 
     code = "deploy.stack_busy"
     hint = "wait for it to finish; the lock goes away with that process, even if it is killed"
+
+
+class ApplicationError(DeployError):
+    """The Spark application cannot go on."""
+
+    code = "deploy.application_failed"
+    hint = "the log above says why; asterism status shows whether Neo4j and Kafka run"

@@ -9,6 +9,7 @@
     +-- GraphQueryError             Neo4j refused or failed a statement of ours
     +-- DetectionTableError         the rows to write break the DETECTION schema
     +-- AuditFailedError            the audit found violations
+    +-- RuleSetError                an association rule set is unknown or malformed
     +-- CypherRefusedError          a user's query is not one the read-only gateway lets through
     +-- CypherFailedError           a user's query failed in the database
         +-- CypherTimeoutError          ... because it took too long
@@ -65,6 +66,13 @@ class AuditFailedError(GraphError):
 
     code = "graph.audit_failed"
     hint = "the report names the broken rules and example keys; asterism graph rebuild makes the graph anew"
+
+
+class RuleSetError(GraphError):
+    """An association rule set is unknown or malformed."""
+
+    code = "graph.rule_set"
+    hint = "rule sets lie in graph/association/rules"
 
 
 class CypherRefusedError(GraphError):

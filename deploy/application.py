@@ -1,0 +1,112 @@
+"""The one Spark application: starts the queries that the parts contribute and keeps them running.
+
+A query that fails (a broker or database that went away) is started again from its checkpoint, waiting 1 s, 2 s, ... up to 60 s
+between tries; batches are idempotent, so nothing is lost or doubled. SIGINT and SIGTERM stop after the running batch.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from asterism.deploy.errors import ApplicationError
+from asterism.ingest.stream import start_alert_query
+from asterism.logs import get_logger
+from asterism.settings import Settings
+from asterism.spark import spark_session
+
+_LONGEST_WAIT = 60.0
+_TRIES_UNTIL_CAUGHT_UP = 5
+_log = get_logger("deploy.application")
+
+
+def run_application(settings: Settings, *, until_caught_up: bool = False) -> None:
+    """Run the streaming queries until a signal, or until all published packets are in.
+
+    Parameters
+    ----------
+    settings : Settings
+        Services, topics, limits.
+    until_caught_up : bool
+        Return when everything published so far is in lake and graph.
+
+    Raises
+    ------
+    ApplicationError
+        With `until_caught_up`, if a query fails five times in a row.
+    """
+    with stop_on_signals() as stop, session(settings) as spark:
+        keep_running(lambda: start_alert_query(spark, settings, until_caught_up=until_caught_up), stop, until_caught_up)
+
+
+@contextmanager
+def session(settings: Settings) -> Iterator[SparkSession]:
+    """Open a Spark session and stop it with the block."""
+    spark = spark_session(settings, "asterism")
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """Give an event that SIGINT and SIGTERM set; outside the main thread signals are left alone."""
+    stop = threading.Event()
+
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        _log.info("stopping after the running batch", signal=signal.Signals(number).name)
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def keep_running(start: Callable[[], StreamingQuery], stop: threading.Event, until_caught_up: bool) -> None:
+    """Start a query, and again after every failure, until `stop` is set or it ends by itself."""
+    failures = 0
+    while not stop.is_set():
+        query = start()
+        try:
+            if _ended(query, stop):
+                return
+        except StreamingQueryException as error:
+            failures += 1
+            reason = str(error).splitlines()[0]
+            if until_caught_up and failures >= _TRIES_UNTIL_CAUGHT_UP:
+                raise ApplicationError(f"the query failed {failures} times, last: {reason}") from error
+            wait = min(_LONGEST_WAIT, 2.0 ** (failures - 1))
+            _log.error("query failed, will start again", reason=reason, wait_s=wait, failures=failures)
+            stop.wait(wait)
+
+
+def _ended(query: StreamingQuery, stop: threading.Event) -> bool:
+    while not stop.is_set():
+        if query.awaitTermination(1):
+            return True
+    _finish_batch(query)
+    query.stop()
+    return True
+
+
+def _finish_batch(query: StreamingQuery) -> None:
+    """Wait, at most a minute, until no batch is running: stopping in mid-batch is safe but wasteful."""
+    for _ in range(600):
+        if not query.isActive or not query.status["isTriggerActive"]:
+            return
+        threading.Event().wait(0.1)

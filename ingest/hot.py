@@ -1,0 +1,144 @@
+"""The hot lane: decoded rows -> lake -> graph, in one pass of a micro-batch.
+
+Two stages. The first sees one delivery window (a Kafka partition's offset range), writes it to the lake and drops the bytes.
+Rows are then shuffled by object, so that no two writers touch the same object, and the second stage writes the graph. The
+shuffle is a barrier: the graph never holds an alert that the lake does not. Both stages are idempotent, so a batch that was
+killed half way simply runs again. The ledger entry of a batch is written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql.functions import coalesce, col
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from asterism.graph.connection import connect
+from asterism.graph.writer import write_detections
+from asterism.ingest.source import INGESTED
+from asterism.lake import Lake
+from asterism.logs import get_logger
+from asterism.records import DEAD_LETTER, DETECTION
+from asterism.settings import load_settings
+
+LEDGER = "alerts"
+"""Name of the streaming query in the ledger and the checkpoint."""
+
+SHUFFLED = pa.schema([field for field in INGESTED if field.name not in {"message", "payload"}])
+"""What crosses the shuffle: a detection, or the position and code of a dead letter."""
+
+OUTCOME = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("survey", pa.string()),
+        ("night", pa.int32()),
+        ("code", pa.string()),
+        ("packets", pa.int64()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+    ]
+)
+"""Packets per place and outcome: ``code`` is null for alerts; ``start`` and ``end`` (exclusive) bound the offsets seen."""
+
+
+@dataclass(frozen=True)
+class HotLane:
+    """What the two stages need; picklable and without secrets (executors read the password from their own settings).
+
+    Parameters
+    ----------
+    home : Path
+        The installation's folder, where lake and stack settings are.
+    writers : int
+        Tasks that write the graph at the same time.
+    """
+
+    home: Path
+    writers: int = 2
+
+    def process(self, batch: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - the ledger names a batch by its offsets
+        """Write one micro-batch to lake and graph and record it in the ledger (Spark's ``foreachBatch``)."""
+        started = time.monotonic()
+        owner = coalesce(col("objectKey"), col("alertKey"), col("offset").cast("string"))
+        outcomes = (
+            batch.mapInArrow(self.to_lake, from_arrow_schema(SHUFFLED))
+            .repartition(self.writers, owner)
+            .mapInArrow(self.to_graph, from_arrow_schema(OUTCOME))
+            .toArrow()
+        )
+        self.record(outcomes, LEDGER, time.monotonic() - started)
+
+    def record(self, outcomes: pa.Table, query: str, seconds: float) -> None:
+        """Write the ledger entry of a finished batch, named by the offset ranges it covered."""
+        rows = _merged(outcomes).to_pylist()
+        packets = sum(row["packets"] for row in rows)
+        if packets == 0:
+            return
+        ranges = sorted({(row["topic"], row["partition"], row["start"], row["end"]) for row in rows})
+        name = hashlib.sha256(json.dumps(ranges).encode()).hexdigest()[:24]
+        entry = {"query": query, "packets": packets, "outcomes": rows, "seconds": round(seconds, 3)}
+        Lake(load_settings(home=self.home).lake_path).write_ledger(query, name, entry)
+        refused = sum(row["packets"] for row in rows if row["code"] is not None)
+        get_logger("ingest.hot").info("batch in lake and graph", batch=name, packets=packets, dead_letters=refused)
+
+    def to_lake(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Write one delivery window to the lake and pass its rows on without the bytes."""
+        rows = pa.Table.from_batches(batches, schema=INGESTED)
+        if rows.num_rows == 0:
+            return
+        self.write_lake(rows)
+        yield from rows.select(SHUFFLED.names).cast(SHUFFLED).to_batches()
+
+    def write_lake(self, rows: pa.Table) -> None:
+        """Write rows of `INGESTED` to the tables they belong to."""
+        lake = Lake(load_settings(home=self.home).lake_path)
+        refused = rows.filter(pc.is_valid(rows["code"]))
+        if refused.num_rows:
+            lake.write_dead_letters(refused.select(DEAD_LETTER.names).cast(DEAD_LETTER))
+        alerts = rows.filter(pc.is_null(rows["code"]))
+        if alerts.num_rows:
+            lake.write_detections(alerts.select(DETECTION.names).cast(DETECTION))
+
+    def to_graph(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Write the alerts of one set of objects to the graph and yield what became of every packet."""
+        rows = pa.Table.from_batches(batches, schema=SHUFFLED)
+        if rows.num_rows == 0:
+            return
+        self.write_graph(rows)
+        yield from outcomes_of(rows).to_batches()
+
+    def write_graph(self, rows: pa.Table) -> None:
+        """Write the alerts among `rows` to the graph."""
+        alerts = rows.filter(pc.is_null(rows["code"])).select(DETECTION.names).cast(DETECTION)
+        if alerts.num_rows == 0:
+            return
+        settings = load_settings(home=self.home)
+        with connect(settings) as driver:
+            write_detections(driver, alerts, database=settings.neo4j_database)
+
+
+def outcomes_of(rows: pa.Table) -> pa.Table:
+    """Count rows by place, survey, night and code (schema `OUTCOME`)."""
+    counted = rows.group_by(["topic", "partition", "survey", "night", "code"]).aggregate(
+        [("offset", "count"), ("offset", "min"), ("offset", "max")]
+    )
+    named = counted.rename_columns({"offset_count": "packets", "offset_min": "start", "offset_max": "end"})
+    end = named.column_names.index("end")
+    return named.set_column(end, "end", pc.add(named["end"], 1)).select(OUTCOME.names).cast(OUTCOME)
+
+
+def _merged(outcomes: pa.Table) -> pa.Table:
+    keys: list[Any] = ["topic", "partition", "survey", "night", "code"]
+    merged = outcomes.group_by(keys).aggregate([("packets", "sum"), ("start", "min"), ("end", "max")])
+    renamed = merged.rename_columns({"packets_sum": "packets", "start_min": "start", "end_max": "end"})
+    return renamed.sort_by([(key, "ascending") for key in ("topic", "partition", "survey", "night", "code")])

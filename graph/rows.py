@@ -1,0 +1,116 @@
+"""What `graph.reader` returns: a frozen dataclass per label, its fields the node's properties in snake case.
+
+Invariants: ids are strings, unknown is None, and no float is NaN or infinite (a store that holds one reads as
+unknown). Units and time scales are those of `asterism.records`, whose columns these properties are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+Row = TypeVar("Row", bound="_Row")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A node read by the list of its properties."""
+
+    @classmethod
+    def properties(cls) -> tuple[str, ...]:
+        """Return the graph's names of the fields, in order."""
+        return tuple(_camel(field.name) for field in fields(cls))
+
+    @classmethod
+    def projection(cls, variable: str) -> str:
+        """Return the Cypher list that `from_values` reads, such as ``[o.key, o.ra]``."""
+        return f"[{', '.join(f'{variable}.{name}' for name in cls.properties())}]"
+
+    @classmethod
+    def from_values(cls: type[Row], values: Sequence[Any]) -> Row:
+        """Build the row from the values of `projection`."""
+        return cls(*map(finite, values))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow(_Row):
+    """An object of one survey."""
+
+    key: str
+    survey: str
+    object_id: str
+    public: bool
+    ra: float
+    dec: float
+    hpx29: int
+    first_mjd_tai: float | None
+    provisional: bool | None
+    last_mjd_tai: float | None
+    last_band: str | None
+    last_mag: float | None
+    last_flux: float | None
+    last_alert_key: str | None
+    n_detections: int | None
+    brightest_mag: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow(_Row):
+    """One alert: a detection on a difference image."""
+
+    key: str
+    object_key: str | None
+    survey: str
+    source_id: str
+    ss_object_id: str | None
+    ss_distance: float | None
+    mjd_tai: float
+    night: int
+    ra: float
+    dec: float
+    hpx29: int
+    band: str | None
+    is_positive: bool | None
+    flux: float | None
+    flux_err: float | None
+    mag: float | None
+    mag_err: float | None
+    snr: float | None
+    ap_flux: float | None
+    limit_mag: float | None
+    reliability: float | None
+    rb: float | None
+    n_bad: int | None
+    program_id: int | None
+    public: bool
+    schema_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow(_Row):
+    """A source of the sky: objects of all surveys that are the same."""
+
+    key: str
+    ra: float | None
+    dec: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyCount:
+    """How much of one survey is in the graph."""
+
+    survey: str
+    objects: int
+    alerts: int
+
+
+def finite(value: Any) -> Any:
+    """Return None for NaN and infinities, anything else as it is."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _camel(name: str) -> str:
+    head, *tail = name.split("_")
+    return head + "".join(word.capitalize() for word in tail)

@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asterism.errors import SkyError
-from asterism.sky.healpix import MAX_ORDER, N_CELLS, Ranges, check_positions, ipix_to_range29, pixel_centers
+from asterism.sky.healpix import (
+    MAX_ORDER,
+    N_CELLS,
+    Ranges,
+    check_positions,
+    ipix_to_range29,
+    normalise_ra,
+    pixel_centers,
+)
 
 _SLACK_DEG = 1e-11
 """Added to every bound: rounding of positions and of the indexing library is a hundred times smaller."""
@@ -50,6 +58,34 @@ def separation_deg(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayL
     return np.asarray(np.degrees(np.arctan2(np.hypot(east, north), along)), dtype=np.float64)
 
 
+def position_angle_deg(
+    ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayLike
+) -> NDArray[np.float64]:
+    """Return the direction [deg] of the second position from the first, from north through east."""
+    phi1, phi2 = np.radians(dec1), np.radians(dec2)
+    d_ra = np.radians(np.subtract(ra2, ra1))
+    east = np.cos(phi2) * np.sin(d_ra)
+    north = np.sin(np.radians(np.subtract(dec2, dec1)))
+    north = north + 2.0 * np.sin(phi1) * np.cos(phi2) * np.sin(d_ra / 2.0) ** 2
+    return np.asarray(np.degrees(np.arctan2(east, north)), dtype=np.float64)
+
+
+def offset(
+    ra: float, dec: float, distance_deg: ArrayLike, position_angle_deg: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the positions [deg] a distance away from one, at angles from north through east [deg]."""
+    s, angle = np.radians(distance_deg), np.radians(position_angle_deg)
+    phi = math.radians(dec)
+    sin_half2 = np.sin(s / 2.0) ** 2
+    inward, east = np.sin(s) * np.cos(angle), np.sin(s) * np.sin(angle)
+    along = math.cos(phi) * (1.0 - 2.0 * sin_half2) - math.sin(phi) * inward
+    up = math.sin(phi) * (1.0 - 2.0 * sin_half2) + math.cos(phi) * inward
+    ra_out = ra + np.degrees(np.arctan2(east, along))
+    return normalise_ra(ra_out), np.asarray(
+        np.degrees(np.arctan2(up, np.hypot(along, east))), dtype=np.float64
+    )
+
+
 @cache
 def pixel_radius_deg(order: int) -> float:
     """Return the largest distance [deg] from the centre of a pixel of this order to any of its points.
@@ -63,7 +99,9 @@ def pixel_radius_deg(order: int) -> float:
     return float(separation_deg(45.0 * step, dec_centre, 0.0, dec_corner)) * (1.0 + 1e-9)
 
 
-def cone_ranges(ra: float, dec: float, radius_deg: float, max_ranges: int = 64) -> Ranges:
+def cone_ranges(
+    ra: float, dec: float, radius_deg: float, max_ranges: int = 64, max_order: int = MAX_ORDER
+) -> Ranges:
     """Return at most `max_ranges` ranges that contain every position within `radius_deg` of the centre.
 
     Parameters
@@ -74,6 +112,8 @@ def cone_ranges(ra: float, dec: float, radius_deg: float, max_ranges: int = 64) 
         Radius [deg], 0 to 180.
     max_ranges : int
         Most ranges returned; more ranges fit the circle more tightly.
+    max_order : int
+        Finest HEALPix order used.
 
     Raises
     ------
@@ -90,7 +130,7 @@ def cone_ranges(ra: float, dec: float, radius_deg: float, max_ranges: int = 64) 
         distance = separation_deg(centre_ra, centre_dec, pixel_ra, pixel_dec)
         return distance <= radius_deg + pixel_radius, distance + pixel_radius <= radius_deg
 
-    return cover(classify, max_ranges)
+    return cover(classify, max_ranges, max_order)
 
 
 def cover(classify: Classify, max_ranges: int, max_order: int = MAX_ORDER) -> Ranges:

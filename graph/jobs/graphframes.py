@@ -13,8 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from py4j.java_gateway import JavaObject
-from py4j.protocol import Py4JJavaError
+from py4j.java_gateway import JavaObject  # type: ignore[import-untyped]
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 

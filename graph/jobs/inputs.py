@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
@@ -95,4 +95,4 @@ def release_checkpoint(table: DataFrame) -> None:
 
     The table, and what was derived from it but not computed, cannot be read any more.
     """
-    table._jdf.queryExecution().logical().rdd().unpersist(False)  # type: ignore[operator]
+    table._jdf.queryExecution().logical().rdd().unpersist(False)

@@ -18,11 +18,9 @@ import math
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as sf
 
+from asterism.graph.jobs import MAX_RADIUS_ARCSEC
 from asterism.graph.jobs.errors import GraphJobError
 from asterism.graph.jobs.inputs import spark_errors
-
-MAX_RADIUS_ARCSEC = 60.0
-"""Beyond this [arcsec], being near says nothing about being the same."""
 
 _RADII_PER_CUBE = 8
 _ARCSEC_PER_RADIAN = math.degrees(1) * 3600
@@ -73,7 +71,7 @@ def _unit_vector() -> tuple[Column, ...]:
 
 
 def _within(points: DataFrame, chord: float) -> DataFrame:
-    """Return all pairs across surveys whose unit vectors are at most `chord` apart."""
+    """Return every object with its neighbours of other surveys: unit vectors at most `chord` apart."""
     size = _RADII_PER_CUBE * chord
     reach = chord * (1 + 1e-9) + 1e-15  # a position on the face of a cube must not be lost to rounding
     copies, owners = points, points
@@ -83,28 +81,25 @@ def _within(points: DataFrame, chord: float) -> DataFrame:
         owners = owners.withColumn(f"c{axis}", sf.floor(sf.col(axis) / size))
     a, b = copies.alias("a"), owners.alias("b")
     same_cube = [sf.col(f"a.{cube}") == sf.col(f"b.{cube}") for cube in ("cx", "cy", "cz")]
-    across = [sf.col("a.id") < sf.col("b.id"), sf.col("a.survey") != sf.col("b.survey")]
+    across = sf.col("a.survey") != sf.col("b.survey")
     apart = sf.sqrt(sum(((sf.col(f"a.{axis}") - sf.col(f"b.{axis}")) ** 2 for axis in "xyz"), sf.lit(0.0)))
     return (
-        a.join(b, [*same_cube, *across])
+        a.join(b, [*same_cube, across])
         .select(
-            sf.col("a.id").alias("src"),
-            sf.col("b.id").alias("dst"),
-            sf.col("a.survey").alias("srcSurvey"),
-            sf.col("b.survey").alias("dstSurvey"),
+            sf.col("a.id").alias("id"),
+            sf.col("b.id").alias("other"),
+            sf.col("b.survey").alias("otherSurvey"),
             apart.alias("chord"),
         )
         .where(sf.col("chord") <= chord)
     )
 
 
-def _mutual_nearest(pairs: DataFrame) -> DataFrame:
-    from_src = Window.partitionBy("src", "dstSurvey").orderBy("chord", "dst")
-    from_dst = Window.partitionBy("dst", "srcSurvey").orderBy("chord", "src")
-    ranked = pairs.withColumns(
-        {"srcRank": sf.row_number().over(from_src), "dstRank": sf.row_number().over(from_dst)}
-    )
+def _mutual_nearest(neighbours: DataFrame) -> DataFrame:
+    """Return each pair of which both directions are nearest ones."""
+    nearest_first = Window.partitionBy("id", "otherSurvey").orderBy("chord", "other")
+    nearest = neighbours.withColumn("rank", sf.row_number().over(nearest_first)).where("rank = 1")
+    pair = (sf.least("id", "other").alias("src"), sf.greatest("id", "other").alias("dst"))
+    mutual = nearest.groupBy(*pair).agg(sf.count("*").alias("directions"), sf.min("chord").alias("chord"))
     separation = 2 * sf.asin(sf.col("chord") / 2) * _ARCSEC_PER_RADIAN
-    return ranked.where("srcRank = 1 AND dstRank = 1").select(
-        "src", "dst", separation.alias("separationArcsec")
-    )
+    return mutual.where("directions = 2").select("src", "dst", separation.alias("separationArcsec"))

@@ -6,7 +6,6 @@ measured is NaN and an absent link is 0, because that is what the survey sends.
 
 from __future__ import annotations
 
-import io
 import math
 import struct
 from datetime import date
@@ -16,11 +15,14 @@ from typing import Any
 import fastavro
 import numpy as np
 
+from asterism.simulate.declare import fields, record
+from asterism.simulate.encode import NULL, PRESENT, avro_bytes, avro_long, encode, nullable_array
 from asterism.simulate.measurement import ForcedFlux, History, SimulatedDetection
 from asterism.simulate.schema_lsst import (
     BANDS,
+    DIA_FORCED_SOURCE,
+    DIA_OBJECT,
     DIA_SOURCE,
-    LSST_PARSED,
     LSST_SCHEMA_ID,
     MPC_ORBITS,
     SS_SOURCE,
@@ -35,6 +37,19 @@ _PROCESSING_DAYS = 60.0 / 86400.0
 _VISIT_SECONDS = 39.0
 _TEMPLATES = 61
 _NAN = float("nan")
+
+_KEPT_LINES = 1 << 15
+
+
+def _parsed(name: str, declaration: str) -> Any:
+    return fastavro.parse_schema(record(name, "lsst", fields(declaration)))
+
+
+_SOURCE = _parsed("source", DIA_SOURCE)
+_FORCED = _parsed("forced", DIA_FORCED_SOURCE.partition(" dec:double ")[2])
+_OBJECT = _parsed("object", DIA_OBJECT)
+_SS_SOURCE = _parsed("ssSource", SS_SOURCE)
+_ORBIT = _parsed("orbit", MPC_ORBITS)
 
 Row = dict[str, Any]
 
@@ -51,29 +66,23 @@ def lsst_packet(detection: SimulatedDetection, history: History | None = None) -
         Detections go to ``prvDiaSources``, forced fluxes to ``prvDiaForcedSources``; LSST has no limits.
     """
     past = history or History()
-    known_body = detection.ss_object_id is not None
-    stamps = lsst_stamps()[detection.source_id % len(lsst_stamps())]
-    stream = io.BytesIO()
-    stream.write(FRAME)
-    fastavro.schemaless_writer(
-        stream,
-        LSST_PARSED,
-        {
-            "diaSourceId": detection.source_id,
-            "observation_reason": "wide",
-            "target_name": "simulated footprint",
-            "diaSource": _dia_source(detection),
-            "prvDiaSources": [_dia_source(source) for source in past.detections] or None,
-            "prvDiaForcedSources": [_forced(f, detection, n) for n, f in enumerate(past.forced)] or None,
-            "diaObject": None if detection.object_id is None else _dia_object(detection, past),
-            "ssSource": _ss_source(detection) if known_body else None,
-            "mpc_orbits": _orbit(detection) if known_body else None,
-            "cutoutDifference": stamps.difference,
-            "cutoutScience": stamps.science,
-            "cutoutTemplate": stamps.template,
-        },
+    moving = detection.ss_object_id is not None
+    pool = lsst_stamps()
+    stamps = pool[detection.source_id % len(pool)]
+    return b"".join(
+        (
+            FRAME,
+            avro_long(detection.source_id),
+            *(PRESENT + avro_bytes(text) for text in (b"wide", b"simulated footprint")),
+            _source_line(detection),
+            nullable_array([_source_line(source) for source in past.detections]),
+            nullable_array([_forced_line(flux, detection, n) for n, flux in enumerate(past.forced)]),
+            NULL if detection.object_id is None else PRESENT + encode(_OBJECT, _dia_object(detection, past)),
+            PRESENT + encode(_SS_SOURCE, _ss_source(detection)) if moving else NULL,
+            PRESENT + encode(_ORBIT, _orbit(detection)) if moving else NULL,
+            *(PRESENT + avro_bytes(s) for s in (stamps.difference, stamps.science, stamps.template)),
+        )
     )
-    return stream.getvalue()
 
 
 @lru_cache(maxsize=1)
@@ -106,6 +115,11 @@ def _visit(mjd_tai: float) -> int:
     return (day.year * 10000 + day.month * 100 + day.day) * 100000 + number
 
 
+@lru_cache(maxsize=_KEPT_LINES)
+def _source_line(source: SimulatedDetection) -> bytes:
+    return encode(_SOURCE, _dia_source(source))
+
+
 def _dia_source(source: SimulatedDetection) -> Row:
     return {
         **_templates()[source.source_id % _TEMPLATES],
@@ -135,14 +149,18 @@ def _dia_source(source: SimulatedDetection) -> Row:
     }
 
 
-def _forced(flux: ForcedFlux, detection: SimulatedDetection, number: int) -> Row:
-    return {
-        "diaForcedSourceId": detection.source_id + 1 + number,
-        "diaObjectId": int(detection.object_id or 0),
-        "ra": detection.ra,
-        "dec": detection.dec,
-        "visit": _visit(flux.mjd_tai),
-        "detector": number % 189,
+def _forced_line(flux: ForcedFlux, detection: SimulatedDetection, number: int) -> bytes:
+    """Return a forced source: ids and position of the object, then what the exposure alone decides."""
+    ids = avro_long(detection.source_id + 1 + number) + avro_long(int(detection.object_id or 0))
+    return ids + struct.pack("<dd", detection.ra, detection.dec) + _forced_measurement(flux)
+
+
+@lru_cache(maxsize=_KEPT_LINES)
+def _forced_measurement(flux: ForcedFlux) -> bytes:
+    visit = _visit(flux.mjd_tai)
+    row = {
+        "visit": visit,
+        "detector": visit % 189,
         "psfFlux": flux.flux,
         "psfFluxErr": flux.flux_err,
         "midpointMjdTai": flux.mjd_tai,
@@ -152,6 +170,7 @@ def _forced(flux: ForcedFlux, detection: SimulatedDetection, number: int) -> Row
         "timeProcessedMjdTai": flux.mjd_tai + _PROCESSING_DAYS,
         "timeWithdrawnMjdTai": _NAN,
     }
+    return encode(_FORCED, row)
 
 
 def _dia_object(detection: SimulatedDetection, past: History) -> Row:

@@ -8,13 +8,16 @@ what the survey sends.
 
 from __future__ import annotations
 
-import io
+import struct
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import fastavro
 import numpy as np
 
+from asterism.simulate.declare import fields, record
+from asterism.simulate.encode import PRESENT, avro_bytes, avro_long, encode, nullable_array
 from asterism.simulate.measurement import (
     ForcedFlux,
     History,
@@ -27,9 +30,10 @@ from asterism.simulate.measurement import (
 from asterism.simulate.schema_ztf import (
     CANDIDATE,
     CONTAINER_HEADER,
+    FP_HIST,
+    HEAD,
     PRV_CANDIDATE,
     SYNC,
-    ZTF_PARSED,
     ZTF_VERSION,
 )
 from asterism.simulate.stamps import ztf_stamps
@@ -42,6 +46,13 @@ _EXPOSURE_SECONDS = 30.0
 _TEMPLATES = 61
 _PRV_NAMES = tuple(item.split(":")[0] for item in PRV_CANDIDATE.split())
 _NO_BODY = {"ssdistnr": -999.0, "ssmagnr": -999.0, "ssnamenr": "null"}
+
+_KEPT_LINES = 1 << 15
+_HEAD = fastavro.parse_schema(record("head", "ztf", HEAD))
+_PREVIOUS = fastavro.parse_schema(record("previous", "ztf", fields(PRV_CANDIDATE)))
+_BEFORE, _, _BEHIND = FP_HIST.partition(" ranr:double decnr:double ")
+_FORCED_BEFORE = fastavro.parse_schema(record("before", "ztf", fields(_BEFORE)))
+_FORCED_BEHIND = fastavro.parse_schema(record("behind", "ztf", fields(_BEHIND)))
 
 Row = dict[str, Any]
 
@@ -58,57 +69,51 @@ def ztf_packet(detection: SimulatedDetection, history: History | None = None) ->
         makes both null, as for a first alert.
     """
     past = history or History()
-    entries: tuple[SimulatedDetection | UpperLimit | ForcedFlux, ...] = (
-        detection,
-        *past.detections,
-        *past.limits,
-        *past.forced,
+    jd = jd_utc(detection.mjd_tai)
+    candidate = _candidate(detection, jd)
+    candidate |= {"ndethist": 1 + len(past.detections), "jdendhist": jd}
+    candidate |= {"ncovhist": 1 + len(past.detections) + len(past.limits)}
+    candidate["jdstarthist"] = jd_utc(min([detection.mjd_tai, *(s.mjd_tai for s in past.detections)]))
+    head = {
+        "schemavsn": ZTF_VERSION,
+        "publisher": "asterism simulate",
+        "objectId": detection.object_id,
+        "candid": detection.source_id,
+        "candidate": candidate,
+    }
+    previous = sorted((*past.detections, *past.limits), key=attrgetter("mjd_tai"))
+    position = struct.pack("<dd", *_reference(detection))
+    body = b"".join(
+        (
+            encode(_HEAD, head),
+            nullable_array([_previous_line(entry) for entry in previous]),
+            nullable_array([position.join(_forced_line(flux)) for flux in past.forced]),
+            *_cutouts(detection.source_id),
+        )
     )
-    jds = _jd_utc([entry.mjd_tai for entry in entries])
-    n_seen, n_listed = 1 + len(past.detections), 1 + len(past.detections) + len(past.limits)
-    candidate = _candidate(detection, jds[0])
-    candidate |= {"ndethist": n_seen, "ncovhist": n_listed}
-    candidate |= {"jdstarthist": min(jds[:n_seen]), "jdendhist": jds[0]}
-    previous = [_previous(source, jd) for source, jd in zip(past.detections, jds[1:n_seen], strict=True)]
-    previous += [_limit(limit, jd) for limit, jd in zip(past.limits, jds[n_seen:n_listed], strict=True)]
-    forced = [_forced(flux, jd, detection) for flux, jd in zip(past.forced, jds[n_listed:], strict=True)]
-    pid = detection.source_id // 10**6
-    stamps = ztf_stamps()[detection.source_id % len(ztf_stamps())]
-    stem = f"candid{detection.source_id}_pid{pid}_targ"
-    return _container(
-        {
-            "schemavsn": ZTF_VERSION,
-            "publisher": "asterism simulate",
-            "objectId": detection.object_id,
-            "candid": detection.source_id,
-            "candidate": candidate,
-            "prv_candidates": sorted(previous, key=lambda row: float(row["jd"])) or None,
-            "fp_hists": forced or None,
-            "cutoutScience": {"fileName": f"{stem}_sci.fits.gz", "stampData": stamps.science},
-            "cutoutTemplate": {"fileName": f"{stem}_ref.fits.gz", "stampData": stamps.template},
-            "cutoutDifference": {"fileName": f"{stem}_scimref.fits.gz", "stampData": stamps.difference},
-        }
-    )
+    return b"".join((CONTAINER_HEADER, avro_long(1), avro_long(len(body)), body, SYNC))
 
 
-def _container(alert: Row) -> bytes:
-    body = io.BytesIO()
-    fastavro.schemaless_writer(body, ZTF_PARSED, alert)
-    return CONTAINER_HEADER + _long(1) + _long(body.tell()) + body.getvalue() + SYNC
+def _cutouts(source_id: int) -> list[bytes]:
+    pool = ztf_stamps()
+    stamps = pool[source_id % len(pool)]
+    stem = f"candid{source_id}_pid{source_id // 10**6}_targ"
+    named = ((f"{stem}_sci", stamps.science), (f"{stem}_ref", stamps.template))
+    return [
+        PRESENT + avro_bytes(f"{name}.fits.gz".encode()) + avro_bytes(stamp)
+        for name, stamp in (*named, (f"{stem}_scimref", stamps.difference))
+    ]
 
 
-def _long(value: int) -> bytes:
-    """Encode a non-negative Avro long: zigzag, then seven bits a byte, lowest first."""
-    rest, encoded = value << 1, bytearray()
-    while rest > 0x7F:
-        encoded.append(rest & 0x7F | 0x80)
-        rest >>= 7
-    return bytes([*encoded, rest])
+@lru_cache(maxsize=_KEPT_LINES)
+def jd_utc(mjd_tai: float) -> float:
+    """Return JD UTC of an instant in MJD TAI."""
+    return float(mjd_tai_to_utc(mjd_tai)) + JD_MINUS_MJD
 
 
-def _jd_utc(mjd_tai: list[float]) -> list[float]:
-    jds: list[float] = (mjd_tai_to_utc(np.asarray(mjd_tai)) + JD_MINUS_MJD).tolist()
-    return jds
+def _reference(detection: SimulatedDetection) -> tuple[float, float]:
+    """Return the position of the nearest source of the reference image [deg]."""
+    return detection.ra + 1e-5, detection.dec + 1e-5
 
 
 @lru_cache(maxsize=1)
@@ -149,6 +154,7 @@ def _candidate(source: SimulatedDetection, jd: float) -> Row:
     if source.ss_object_id is not None:
         body = {"ssdistnr": source.ss_distance or 0.0, "ssmagnr": magnitude, "ssnamenr": source.ss_object_id}
     pid = source.source_id // 10**6
+    ranr, decnr = _reference(source)
     return {
         **_templates()[source.source_id % _TEMPLATES],
         **body,
@@ -164,8 +170,8 @@ def _candidate(source: SimulatedDetection, jd: float) -> Row:
         "isdiffpos": "t" if source.flux > 0 else "f",
         "ra": source.ra,
         "dec": source.dec,
-        "ranr": source.ra + 1e-5,
-        "decnr": source.dec + 1e-5,
+        "ranr": ranr,
+        "decnr": decnr,
         "magpsf": magnitude,
         "sigmapsf": sigma,
         "magap": magnitude + 0.02,
@@ -180,15 +186,19 @@ def _candidate(source: SimulatedDetection, jd: float) -> Row:
     }
 
 
-def _previous(source: SimulatedDetection, jd: float) -> Row:
-    row = _candidate(source, jd)
-    return {name: row[name] for name in _PRV_NAMES}
+@lru_cache(maxsize=_KEPT_LINES)
+def _previous_line(entry: SimulatedDetection | UpperLimit) -> bytes:
+    jd = jd_utc(entry.mjd_tai)
+    if isinstance(entry, UpperLimit):
+        return encode(_PREVIOUS, _limit(entry, jd))
+    row = _candidate(entry, jd)
+    return encode(_PREVIOUS, {name: row[name] for name in _PRV_NAMES})
 
 
 def _limit(limit: UpperLimit, jd: float) -> Row:
     template = _templates()[int(jd * 1e6) % _TEMPLATES]
     kept = ("rcid", "field", "magzpsci", "magzpsciunc", "magzpscirms", "clrcoeff", "clrcounc", "rbversion")
-    pid = _pid(jd)
+    pid = processing_id(jd)
     return dict.fromkeys(_PRV_NAMES) | {
         **{name: template[name] for name in kept},
         "jd": jd,
@@ -202,14 +212,17 @@ def _limit(limit: UpperLimit, jd: float) -> Row:
     }
 
 
-def _forced(flux: ForcedFlux, jd: float, detection: SimulatedDetection) -> Row:
+@lru_cache(maxsize=_KEPT_LINES)
+def _forced_line(flux: ForcedFlux) -> tuple[bytes, bytes]:
+    """Return the line before and behind its position, the only part that differs from object to object."""
+    jd = jd_utc(flux.mjd_tai)
     template = _templates()[int(jd * 1e6) % _TEMPLATES]
     kept = ("field", "rcid", "rfid", "magzpsciunc", "magzpscirms", "clrcoeff", "clrcounc", "exptime")
     near = ("distnr", "magnr", "sigmagnr", "chinr", "sharpnr")
-    return {
+    row = {
         **{name: template[name] for name in (*kept, *near)},
         "fid": FILTER_ID[flux.band],
-        "pid": _pid(jd),
+        "pid": processing_id(jd),
         "sciinpseeing": 2.1,
         "scibckgnd": 140.0,
         "scisigpix": 5.6,
@@ -222,12 +235,19 @@ def _forced(flux: ForcedFlux, jd: float, detection: SimulatedDetection) -> Row:
         "forcediffimflux": flux.flux / _NJY_PER_DN,
         "forcediffimfluxunc": flux.flux_err / _NJY_PER_DN,
         "procstatus": "0",
-        "ranr": detection.ra + 1e-5,
-        "decnr": detection.dec + 1e-5,
     }
+    return encode(_FORCED_BEFORE, row), encode(_FORCED_BEHIND, row)
 
 
-def _pid(jd: float) -> int:
-    """Return a processing id as the survey builds it: night, millionths of the day, read-out channel."""
+def processing_id(jd: float, channel: int = 115) -> int:
+    """Return a pid as the survey builds it: night, millionths of the day, read-out channel.
+
+    Parameters
+    ----------
+    jd : float
+        JD UTC.
+    channel : int
+        0 .. 999.
+    """
     day = int(jd + 0.5)
-    return (day - 2457755) * 10**9 + int((jd + 0.5 - day) * 1e6) * 1000 + 115
+    return (day - 2457755) * 10**9 + int((jd + 0.5 - day) * 1e6) * 1000 + channel

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import fastavro
-
 from asterism.formats import replace_file
 from asterism.simulate.declare import Schema, array, fields, nullable, record
 
@@ -95,30 +93,27 @@ MPC_ORBITS = """
 """
 
 
-def _alert() -> Schema:
-    def part(name: str, declaration: str) -> Schema:
-        return record(name, NAMESPACE, fields(declaration))
-
-    return record(
-        "alert",
-        NAMESPACE,
-        [
-            *fields("diaSourceId:long observation_reason:string? target_name:string?"),
-            {"name": "diaSource", "type": part("diaSource", DIA_SOURCE)},
-            nullable("prvDiaSources", array(f"{NAMESPACE}.diaSource")),
-            nullable("prvDiaForcedSources", array(part("diaForcedSource", DIA_FORCED_SOURCE))),
-            nullable("diaObject", part("diaObject", _dia_object())),
-            nullable("ssSource", part("ssSource", SS_SOURCE)),
-            nullable("mpc_orbits", part("mpc_orbits", MPC_ORBITS)),
-            *fields("cutoutDifference:bytes? cutoutScience:bytes? cutoutTemplate:bytes?"),
-        ],
-    )
+def _part(name: str, declaration: str) -> Schema:
+    return record(name, NAMESPACE, fields(declaration))
 
 
-LSST_SCHEMA: Schema = _alert()
+DIA_OBJECT = _dia_object()
+
+LSST_SCHEMA: Schema = record(
+    "alert",
+    NAMESPACE,
+    [
+        *fields("diaSourceId:long observation_reason:string? target_name:string?"),
+        {"name": "diaSource", "type": _part("diaSource", DIA_SOURCE)},
+        nullable("prvDiaSources", array(f"{NAMESPACE}.diaSource")),
+        nullable("prvDiaForcedSources", array(_part("diaForcedSource", DIA_FORCED_SOURCE))),
+        nullable("diaObject", _part("diaObject", DIA_OBJECT)),
+        nullable("ssSource", _part("ssSource", SS_SOURCE)),
+        nullable("mpc_orbits", _part("mpc_orbits", MPC_ORBITS)),
+        *fields("cutoutDifference:bytes? cutoutScience:bytes? cutoutTemplate:bytes?"),
+    ],
+)
 """The writer schema as JSON, nested records in place."""
-
-LSST_PARSED = fastavro.parse_schema(LSST_SCHEMA)
 
 
 def write_schemas(folder: Path) -> Path:

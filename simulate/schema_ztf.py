@@ -57,31 +57,30 @@ FP_HIST = """
 """
 
 
-def _alert() -> Schema:
-    def part(name: str, declaration: str) -> Schema:
-        return record(name, NAMESPACE, fields(declaration))
-
-    cutout = f"{NAMESPACE}.cutout"
-    return {
-        "type": "record",
-        "name": "ztf.alert",
-        "version": ZTF_VERSION,
-        "fields": [
-            *fields("schemavsn:string publisher:string objectId:string candid:long"),
-            {"name": "candidate", "type": part("candidate", CANDIDATE)},
-            nullable("prv_candidates", array(part("prv_candidate", PRV_CANDIDATE))),
-            nullable("fp_hists", array(part("fp_hist", FP_HIST))),
-            nullable("cutoutScience", part("cutout", "fileName:string stampData:bytes")),
-            nullable("cutoutTemplate", cutout),
-            nullable("cutoutDifference", cutout),
-        ],
-    }
+def _part(name: str, declaration: str) -> Schema:
+    return record(name, NAMESPACE, fields(declaration))
 
 
-ZTF_SCHEMA: Schema = _alert()
+HEAD = [
+    *fields("schemavsn:string publisher:string objectId:string candid:long"),
+    {"name": "candidate", "type": _part("candidate", CANDIDATE)},
+]
+"""The fields before history."""
+
+ZTF_SCHEMA: Schema = {
+    "type": "record",
+    "name": "ztf.alert",
+    "version": ZTF_VERSION,
+    "fields": [
+        *HEAD,
+        nullable("prv_candidates", array(_part("prv_candidate", PRV_CANDIDATE))),
+        nullable("fp_hists", array(_part("fp_hist", FP_HIST))),
+        nullable("cutoutScience", _part("cutout", "fileName:string stampData:bytes")),
+        nullable("cutoutTemplate", f"{NAMESPACE}.cutout"),
+        nullable("cutoutDifference", f"{NAMESPACE}.cutout"),
+    ],
+}
 """The writer schema as JSON, nested records in place."""
-
-ZTF_PARSED = fastavro.parse_schema(ZTF_SCHEMA)
 
 SYNC = hashlib.md5(b"asterism.simulate ztf", usedforsecurity=False).digest()
 """The 16 bytes that end every block of a container; fixed, so that equal alerts are equal bytes."""

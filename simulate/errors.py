@@ -1,0 +1,38 @@
+"""Errors of the simulator.
+
+::
+
+SimulateError +-- OutputExistsError the folder to write to is not empty +-- BrokerError Kafka does not
+answer or refuses a topic +-- DeliveryError Kafka did not take a message
+"""
+
+from __future__ import annotations
+
+from asterism.errors import AsterismError
+
+
+class SimulateError(AsterismError):
+    """Something of the simulator failed."""
+
+    code = "simulate.error"
+
+
+class OutputExistsError(SimulateError):
+    """The folder to write packets to holds something already."""
+
+    code = "simulate.output_exists"
+    hint = "name a new or an empty folder: packets of two runs must not mix"
+
+
+class BrokerError(SimulateError):
+    """Kafka does not answer, or refuses to make a topic."""
+
+    code = "simulate.broker"
+    hint = "asterism up starts a local Kafka; ASTERISM_KAFKA_BOOTSTRAP names another one"
+
+
+class DeliveryError(SimulateError):
+    """Kafka did not take a message; how many it took before is in the message."""
+
+    code = "simulate.delivery"
+    hint = "look at the broker's log (asterism status); publish to fresh topics (--topic-prefix) afterwards"

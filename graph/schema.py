@@ -1,11 +1,14 @@
 """Labels, keys and indexes, and the format stamp the database carries.
 
-Every node has a property ``key``, unique within its label: the constraint makes MERGE atomic and fast, which all
-idempotent writes rest on. Keys never change, so neither do the entries of their indexes. There are no hub nodes (survey,
-night, band, run): those are properties.
+Every node has a property ``key``, unique within its label: the constraint makes MERGE atomic and fast, which
+all idempotent writes rest on. Keys never change, so neither do the entries of their indexes. There are no hub
+nodes (survey, night, band, run): those are properties.
 
 An index is here because a query needs it, and each costs every write:
 
+- ``Event(state)``, ``Event(t0MjdTai)``: the active events of a batch, and pages of events by time.
+- ``Notice(ivorn)``, ``Notice(citesElsewhere)``: notices cite each other by IVORN, which is not unique, across
+  events and in any order.
 - ``Object(hpx29)``: cone search and sky-map look-up seek ranges of the order-29 index.
 """
 
@@ -20,10 +23,16 @@ from asterism.formats import VERSIONS, check_stamp
 from asterism.graph.connection import mapped_errors, read, write
 from asterism.graph.errors import GraphNotInitialisedError
 
-LABELS = ("Alert", "Asterism", "Object", "Run", "Source")
+LABELS = ("Alert", "Asterism", "Event", "Localization", "Notice", "Object", "Run", "Source")
 """Labels with a unique ``key``. ``Asterism`` is the one node that carries the format stamp."""
 
-INDEXES = {"object_hpx29": ("Object", "hpx29")}
+INDEXES = {
+    "event_state": ("Event", "state"),
+    "event_t0": ("Event", "t0MjdTai"),
+    "notice_cites_elsewhere": ("Notice", "citesElsewhere"),
+    "notice_ivorn": ("Notice", "ivorn"),
+    "object_hpx29": ("Object", "hpx29"),
+}
 """Name of each range index, and the label and property it covers."""
 
 _AWAIT_SECONDS = 300
@@ -71,7 +80,10 @@ def initialise(driver: Driver, database: str) -> SchemaReport:
     statements = [
         f"CREATE CONSTRAINT {constraint_name(label)} IF NOT EXISTS FOR (n:{label}) REQUIRE n.key IS UNIQUE"
         for label in LABELS
-    ] + [f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{prop})" for name, (label, prop) in INDEXES.items()]
+    ] + [
+        f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{prop})"
+        for name, (label, prop) in INDEXES.items()
+    ]
     created = 0
     with driver.session(database=database) as session:
         read(session, _refuse_foreign)
@@ -113,7 +125,8 @@ def _refuse_foreign(tx: ManagedTransaction) -> None:
         check_stamp(stamp, "graph", "the database")
     elif tx.run("MATCH (n) RETURN 1 LIMIT 1").single() is not None:
         raise FormatError(
-            "the database holds nodes but no Asterism format stamp", hint="give Asterism an empty database of its own"
+            "the database holds nodes but no Asterism format stamp",
+            hint="give Asterism an empty database of its own",
         )
 
 

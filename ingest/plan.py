@@ -126,6 +126,10 @@ def read_record(stream: io.BytesIO, schema: Any) -> Any:
         return fastavro.schemaless_reader(stream, schema, None)
     except EOFError as error:
         raise TruncatedPacketError("the packet ends within its record") from error
+    except IndexError as error:  # a number that the end cuts off, or a branch that a union lacks
+        if not stream.read(1):
+            raise TruncatedPacketError("the packet ends within its record") from error
+        raise UndecodableError(f"the record contradicts its schema: {error}") from error
     except Exception as error:  # damaged bytes make the library raise nearly anything
         raise UndecodableError(
             f"the record contradicts its schema: {type(error).__name__} {error}"

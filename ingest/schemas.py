@@ -145,7 +145,8 @@ def load_schema_folder(folder: Path) -> dict[str, Any]:
     Parameters
     ----------
     folder : Path
-        Its ``*.avsc`` files define each other's types by name; one of them, the alert, is used by none.
+        Its ``*.avsc`` files define each other's types by name; one of them, the alert, uses others and
+        is used by none (LSST's folders also hold records that no packet carries).
 
     Returns
     -------
@@ -155,7 +156,7 @@ def load_schema_folder(folder: Path) -> dict[str, Any]:
     Raises
     ------
     SchemaFolderError
-        If a file is unreadable, or not exactly one record is used by no other.
+        If a file is unreadable, or none or several could be the alert.
     """
     paths = sorted(folder.glob("*.avsc"))
     if not 0 < len(paths) <= _MAX_FILES:
@@ -165,14 +166,14 @@ def load_schema_folder(folder: Path) -> dict[str, Any]:
         schema = _read_schema(path)
         name, namespace = str(schema.get("name")), schema.get("namespace")
         records[name if "." in name or not namespace else f"{namespace}.{name}"] = schema
-    used: set[str] = set()
+    uses: dict[str, set[str]] = {name: set() for name in records}
     for name, schema in records.items():
-        _expand(schema, {other: {} for other in records if other != name}, used)
-    roots = [name for name in records if name not in used]
+        _expand(schema, {other: {} for other in records if other != name}, uses[name])
+    used = set().union(*uses.values())
+    free = [name for name in records if name not in used]
+    roots = [name for name in free if uses[name]] or free
     if len(roots) != 1:
-        raise SchemaFolderError(
-            f"{folder} defines {len(roots)} records that no other uses, wanted one: {roots}"
-        )
+        raise SchemaFolderError(f"{folder} defines {len(roots)} possible alerts, wanted one: {roots}")
     rest = {name: schema for name, schema in records.items() if name != roots[0]}
     expanded = _expand(records[roots[0]], rest, set())
     assert isinstance(expanded, dict)  # noqa: S101 - _read_schema gave an object

@@ -1,0 +1,135 @@
+"""The web application: ``/graphql`` and what operators ask (``/healthz``, ``/readyz``, ``/metrics``).
+
+`create_app` wires everything; nothing is opened before the server starts it and all is closed when it stops.
+A page in a browser cannot use a loopback server through a host name it controls: only loopback names are
+answered there, and queries are POSTs of JSON only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import AsyncIterator
+from typing import Any
+
+from cross_web import HTTPException
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from typing_extensions import override
+
+from asterism.errors import AsterismError
+from asterism.gql.bodies import BodyLimit, refusal
+from asterism.gql.errors import BadRequestError
+from asterism.gql.limits import MAX_BODY_BYTES
+from asterism.gql.loaders import RequestContext
+from asterism.gql.schema import Schema, make_schema
+from asterism.graph.reader import GraphReader, open_driver
+from asterism.metrics import REGISTRY
+from asterism.settings import Settings
+
+
+class GraphQLView(GraphQL[RequestContext, None]):
+    """GraphQL over HTTP: POST of JSON; a browser's GET shows the query page where that is on."""
+
+    def __init__(self, schema: Schema, *, show_ide: bool) -> None:
+        super().__init__(
+            schema,
+            graphql_ide="graphiql" if show_ide else None,
+            allow_queries_via_get=False,
+            subscription_protocols=(),
+        )
+
+    @override
+    async def get_context(
+        self, request: Request | WebSocket, response: Response | WebSocket
+    ) -> RequestContext:
+        """Return a context of its own for each request."""
+        return RequestContext(request.app.state.reader)
+
+    @override
+    def parse_json(self, data: str | bytes) -> Any:
+        """Parse a body; one that is JSON but no request is refused, too."""
+        document = super().parse_json(data)
+        if not isinstance(document, dict | list):
+            raise HTTPException(400, "The body is neither a GraphQL request nor a list of them.")
+        return document
+
+    @override
+    async def run(self, request: Request, *args: object, **kwargs: object) -> Response:  # type: ignore[override]
+        """Serve a request; what is not GraphQL is refused with a code, too."""
+        try:
+            return await super().run(request)
+        except HTTPException as error:
+            return refusal(BadRequestError(error.reason), error.status_code)
+        except RecursionError:
+            return refusal(BadRequestError("the body is nested too deeply"), 400)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return the API as an ASGI application.
+
+    Parameters
+    ----------
+    settings : Settings
+        Address of Neo4j, visibility, and the address that will be listened on.
+    """
+    local = is_loopback(settings.api_host)
+    view = GraphQLView(make_schema(), show_ide=local)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_driver(settings) as driver:
+            app.state.reader = GraphReader(
+                driver, settings.neo4j_database, show_nonpublic=settings.show_nonpublic
+            )
+            yield
+
+    return Starlette(
+        routes=[
+            Route("/graphql", view),
+            Route("/healthz", _healthz),
+            Route("/readyz", _readyz),
+            Route("/metrics", _metrics),
+        ],
+        middleware=[
+            Middleware(
+                TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"] if local else ["*"]
+            ),
+            Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def _healthz(_request: Request) -> Response:
+    return JSONResponse({"status": "alive"})
+
+
+async def _readyz(request: Request) -> Response:
+    reader: GraphReader = request.app.state.reader
+    try:
+        await reader.ping()
+    except AsterismError as error:
+        return JSONResponse({"status": "unavailable", "code": error.code}, status_code=503)
+    return JSONResponse({"status": "ready"})
+
+
+async def _metrics(_request: Request) -> Response:
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

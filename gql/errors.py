@@ -1,0 +1,193 @@
+"""Errors of the API and what a client may see of them.
+
+::
+
+    GqlError                      the request was refused; the message is the client's
+    +-- BadRequestError           not a GraphQL request over HTTP
+    +-- BodyTooLargeError         the body exceeds the limit
+    +-- QuerySyntaxError          not a GraphQL document
+    +-- QueryInvalidError         a document this schema does not answer
+    +-- TooManyTokensError        the document is too long
+    +-- TooDeepError              the selections are nested too deeply
+    +-- TooManyAliasesError       one request asks the same too often
+    +-- TooCostlyError            the query may return too many rows
+    +-- ArgumentError             an argument is out of range
+    +-- CursorError               a cursor is malformed or of another list
+    InternalError                 something of ours failed; only an id leaves
+    ServeError                    the server cannot be started as asked
+
+Invariant: a client sees the message of a `GqlError` or an `IdError` (it is about the client's own words) and
+nothing but the code and a reference of any other error; the log has the rest under that reference.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from graphql import GraphQLError, GraphQLSyntaxError
+
+from asterism.errors import AsterismError, IdError
+from asterism.logs import get_logger
+
+
+class GqlError(AsterismError):
+    """The request was refused."""
+
+    code = "gql.refused"
+
+
+class BadRequestError(GqlError):
+    """The request is not a GraphQL request over HTTP."""
+
+    code = "gql.bad_request"
+    hint = 'POST JSON (content-type application/json), such as {"query": "{ statistics { alerts } }"}'
+
+
+class BodyTooLargeError(GqlError):
+    """The body of the request exceeds the limit."""
+
+    code = "gql.body_too_large"
+    hint = "send a shorter document, or fewer variables at a time"
+
+
+class QuerySyntaxError(GqlError):
+    """The query is not a GraphQL document."""
+
+    code = "gql.syntax"
+    hint = "the position is in locations"
+
+
+class QueryInvalidError(GqlError):
+    """The query asks for what the schema does not have, or gives a value of the wrong type."""
+
+    code = "gql.invalid"
+    hint = "compare with gql/schema.graphql"
+
+
+class TooManyTokensError(GqlError):
+    """The document has too many tokens."""
+
+    code = "gql.too_many_tokens"
+    hint = "send it in several requests; put long values into variables"
+
+
+class TooDeepError(GqlError):
+    """The selections are nested too deeply."""
+
+    code = "gql.too_deep"
+    hint = "ask for the inner objects by key in a second request"
+
+
+class TooManyAliasesError(GqlError):
+    """The document uses too many aliases."""
+
+    code = "gql.too_many_aliases"
+    hint = "send it in several requests"
+
+
+class TooCostlyError(GqlError):
+    """The query may return more rows than one request is given."""
+
+    code = "gql.too_costly"
+    hint = "ask for smaller pages (first) and follow endCursor"
+
+
+class ArgumentError(GqlError):
+    """An argument is out of its range."""
+
+    code = "gql.argument"
+
+
+class CursorError(GqlError):
+    """A cursor is malformed or belongs to another list."""
+
+    code = "gql.cursor"
+    hint = "pass the endCursor of the page before, unchanged, to the same field with the same other arguments"
+
+
+class InternalError(AsterismError):
+    """Something failed that is not the client's fault."""
+
+    code = "gql.internal"
+    hint = "if it happens again, report it with the reference"
+
+
+class ServeError(AsterismError):
+    """The server cannot be started as asked."""
+
+    code = "gql.cannot_serve"
+
+
+_log = get_logger("gql")
+
+
+def public_errors(errors: Sequence[GraphQLError]) -> list[GraphQLError]:
+    """Return what a client may see of the errors of one request; log the rest.
+
+    Parameters
+    ----------
+    errors : sequence of GraphQLError
+        As graphql-core or Strawberry made them, or this function before.
+
+    Returns
+    -------
+    list of GraphQLError
+        With ``extensions.code`` and ``extensions.hint``. A message is masked unless it is about the client's
+        own words; errors of one cause (a query that served many fields) share one reference.
+    """
+    masked: dict[int, AsterismError] = {}
+    return [_public_error(error, masked) for error in errors]
+
+
+def _public_error(error: GraphQLError, masked: dict[int, AsterismError]) -> GraphQLError:
+    if error.original_error is None and error.extensions and "code" in error.extensions:
+        return error
+    cause = _root_cause(error)
+    shown: AsterismError
+    if isinstance(cause, GqlError | IdError):
+        shown = cause
+    elif isinstance(cause, GraphQLError):
+        shown = _refusal(cause)
+    else:
+        shown = masked.get(id(cause)) or masked.setdefault(id(cause), _MaskedError(cause))
+    return GraphQLError(
+        shown.message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=error_extensions(shown),
+    )
+
+
+def error_extensions(error: AsterismError) -> dict[str, str]:
+    """Return the ``extensions`` of an error as a client sees them."""
+    known = error.as_dict()
+    return {"code": getattr(error, "shown_code", known["code"]), "hint": known["hint"]}
+
+
+class _MaskedError(InternalError):
+    """An error of ours as a client sees it: its code and a reference, no words. Making it logs the cause."""
+
+    def __init__(self, cause: BaseException) -> None:
+        reference = secrets.token_hex(6)
+        super().__init__(f"the request failed on our side (reference {reference})")
+        self.shown_code = cause.code if isinstance(cause, AsterismError) else self.code
+        _log.error("request failed", code=self.shown_code, reference=reference, exc_info=cause)
+
+
+def _root_cause(error: GraphQLError) -> BaseException:
+    cause: BaseException = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
+def _refusal(error: GraphQLError) -> GqlError:
+    """Give an error of graphql-core itself, which is about the document or its variables, its code."""
+    if isinstance(error, GraphQLSyntaxError):
+        # graphql-core has no type of its own for its token limit.
+        too_long = "tokens" in error.message and "Parsing aborted" in error.message
+        return TooManyTokensError(error.message) if too_long else QuerySyntaxError(error.message)
+    return QueryInvalidError(error.message)

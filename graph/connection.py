@@ -1,8 +1,8 @@
 """The one place that opens Neo4j, and the one that turns its driver's errors into ours.
 
-A driver belongs to whoever called `connect` and is closed by them; there is none at module level, so that forked workers
-and tests never share one. Work runs in managed transactions: the driver repeats them on deadlocks and lost connections,
-so a unit of work must be idempotent.
+A driver belongs to whoever called `connect` and is closed by them; there is none at module level, so that
+forked workers and tests never share one. Work runs in managed transactions: the driver repeats them on
+deadlocks and lost connections, so a unit of work must be idempotent.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def connect(settings: Settings) -> Driver:
 def mapped_errors(doing: str) -> Iterator[None]:
     """Turn any error of the Neo4j driver raised in the block into one of ours.
 
-    Never put it inside a unit of work: there it would hide from the driver which errors are worth a repetition.
+    Never put it inside a unit of work: there it would hide from the driver which errors are worth a
+    repetition.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ class AuditFailedError(GraphError):
     """The audit found violations."""
 
     code = "graph.audit_failed"
-    hint = "the report names the broken rules and example keys; asterism graph rebuild makes the graph anew"
+    hint = "the report names each broken rule and example keys; asterism graph init restores stamp and indexes"
 
 
 class RuleSetError(GraphError):
@@ -85,7 +85,7 @@ class CypherFailedError(GraphError):
     """A query failed in the database."""
 
     code = "graph.cypher_failed"
-    hint = "the message is Neo4j's own; comments were blanked before sending, so positions are those of your text"
+    hint = "the message is Neo4j's own; positions in it count from the word EXPLAIN put before your text"
 
 
 class CypherTimeoutError(CypherFailedError):

@@ -1,15 +1,15 @@
 """How an object's state follows from its alerts, whatever the order and however often each is delivered.
 
-`ObjectState` is a join semilattice: `ObjectState.of` makes the state one alert implies, `ObjectState.join` combines two and
-is associative, commutative and idempotent. So shuffled, late and repeated deliveries end in the same state. Easy to get
-wrong, hence the rules:
+`ObjectState` is a join semilattice: `ObjectState.of` makes the state one alert implies, `ObjectState.join`
+combines two and is associative, commutative and idempotent. So shuffled, late and repeated deliveries end in
+the same state. Easy to get wrong, hence the rules:
 
 - There is no counting: the number of detections is the survey's own counter.
-- "Earliest" and "latest" are by (mjdTai, sourceId, content hash). The hash decides between two packets of one alert that
-  differ, so even these leave one state.
-- **Restricted alerts must not show through.** A state that has seen a public alert forgets everything it knew from
-  restricted ones, and a public state ignores them: no position, time or magnitude of a public object stems from an alert
-  that not everybody may see.
+- "Earliest" and "latest" are by (mjdTai, sourceId, content hash). The hash decides between two packets of one
+  alert that differ, so even these leave one state.
+- **Restricted alerts must not show through.** A state that has seen a public alert forgets everything it knew
+  from restricted ones, and a public state ignores them: no position, time or magnitude of a public object
+  stems from an alert that not everybody may see.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ObjectState(NamedTuple):
         content : str
             Its `content_hash`.
         """
-        mjd, order = row["mjdTai"], f"{row['sourceId']:0>{_WIDTH}}:{content}"
+        mjd, order = row["mjdTai"], f"{row['sourceId']:0>{_WIDTH}}{content}"
         survey_first = row["firstMjdTai"]
         return cls(
             public=row["public"],

@@ -80,10 +80,7 @@ def initialise(driver: Driver, database: str) -> SchemaReport:
     statements = [
         f"CREATE CONSTRAINT {constraint_name(label)} IF NOT EXISTS FOR (n:{label}) REQUIRE n.key IS UNIQUE"
         for label in LABELS
-    ] + [
-        f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{prop})"
-        for name, (label, prop) in INDEXES.items()
-    ]
+    ] + [f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{prop})" for name, (label, prop) in INDEXES.items()]
     created = 0
     with driver.session(database=database) as session:
         read(session, _refuse_foreign)

@@ -1,12 +1,13 @@
 """Detections into the graph: idempotent, and the same whatever the order, repetition or number of writers.
 
 - Nodes and edges are made by MERGE on a unique key; nothing is created blindly, incremented or counted.
-- An object is locked, its stored state is read, joined with what the batch implies (`asterism.graph.merge`) and written
-  only if that changed it. Locks are taken in the order of keys, objects before alerts, so that concurrent writers wait for
-  each other instead of deadlocking; partitioning by object makes them not even wait.
+- An object is locked, its stored state is read, joined with what the batch implies (`asterism.graph.merge`)
+  and written only if that changed it. Locks are taken in the order of keys, objects before alerts, so that
+  concurrent writers wait for each other instead of deadlocking; partitioning by object makes them not even
+  wait.
 - Two packets of one alert that differ leave the one with the smaller content hash, and only its edge.
-- Property names are the column names of `asterism.records.SCIENCE`; unknown values are absent. Where the packet was read
-  from is not stored: that depends on the delivery.
+- Property names are the column names of `asterism.records.SCIENCE`; unknown values are absent. Where the
+  packet was read from is not stored: that depends on the delivery.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ BATCH_ROWS = 1000
 ALERT_PROPERTIES = tuple(
     name for name in SCIENCE_NAMES if name not in {"alertKey", "objectId", "nDetections", "firstMjdTai"}
 )
-"""Columns that become properties of an alert, beside ``key`` and ``contentHash``; the others describe its object."""
+"""Columns that become properties of an alert, beside ``key`` and ``contentHash``; the others describe its
+object."""
+
+_OBJECT_KEY = 2 + ALERT_PROPERTIES.index("objectKey")
 
 OBJECT_PROPERTIES = (
     "public",
@@ -52,6 +56,9 @@ OBJECT_PROPERTIES = (
     "brightestMag",
 )
 """Properties of an object beside ``key``, ``survey`` and ``objectId``: an `ObjectState`, flattened."""
+
+OBJECT_OPTIONAL = frozenset({"lastBand", "lastMag", "lastFlux", "nDetections", "brightestMag"})
+"""Those among them that may be unknown."""
 
 _LOCK_OBJECTS = f"""
 UNWIND $keys AS key
@@ -76,9 +83,9 @@ WHERE stored IS NULL OR r[1] < stored
 SET a.contentHash = r[1], {", ".join(f"a.{name} = r[{i}]" for i, name in enumerate(ALERT_PROPERTIES, 2))}
 """
 
-_EDGE = """
+_EDGE = f"""
 WITH a, r, stored
-MATCH (o:Object {key: a.objectKey})
+MATCH (o:Object {{key: r[{_OBJECT_KEY}]}})
 MERGE (o)-[:HAS_ALERT]->(a)
 """
 
@@ -121,8 +128,9 @@ class WriteCounts:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What one transaction writes."""
+    """What one transaction writes: each object and each alert once."""
 
+    rows: int
     states: dict[str, ObjectState]
     alerts: list[list[Any]]
     loose_alerts: list[list[Any]]
@@ -136,7 +144,8 @@ def write_detections(driver: Driver, table: pa.Table, *, database: str) -> Write
     driver : neo4j.Driver
         Open driver; one session is used.
     table : pyarrow.Table
-        Schema `asterism.records.DETECTION`, any order, duplicates allowed. Columns of the position are not looked at.
+        Schema `asterism.records.DETECTION`, any order, duplicates allowed. Columns of the position are not
+        looked at.
     database : str
         Name of the database, initialised (`asterism.graph.schema.initialise`).
 
@@ -179,33 +188,29 @@ def _clean(table: pa.Table) -> pa.Table:
 def _batches(science: pa.Table) -> Iterator[_Batch]:
     for start in range(0, science.num_rows, BATCH_ROWS):
         states: dict[str, ObjectState] = {}
-        bound: list[list[Any]] = []
-        loose: list[list[Any]] = []
-        for row in science.slice(start, BATCH_ROWS).to_pylist():
+        alerts: dict[str, list[Any]] = {}
+        rows = science.slice(start, BATCH_ROWS).to_pylist()
+        for row in rows:
             content = content_hash(row.values())
-            alert = [row["alertKey"], content, *(row[name] for name in ALERT_PROPERTIES)]
-            key = row["objectKey"]
-            if key is None:
-                loose.append(alert)
-                continue
-            bound.append(alert)
-            state = ObjectState.of(row, content)
-            states[key] = states[key].join(state) if key in states else state
-        bound.sort(key=_key)
-        yield _Batch(states, bound, loose)
-
-
-def _key(alert: list[Any]) -> str:
-    key: str = alert[0]
-    return key
+            alert_key, object_key = row["alertKey"], row["objectKey"]
+            if alert_key not in alerts or content < alerts[alert_key][1]:
+                alerts[alert_key] = [alert_key, content, *(row[name] for name in ALERT_PROPERTIES)]
+            if object_key is not None:
+                state = ObjectState.of(row, content)
+                states[object_key] = states[object_key].join(state) if object_key in states else state
+        in_order = [alerts[key] for key in sorted(alerts)]
+        bound = [alert for alert in in_order if alert[_OBJECT_KEY] is not None]
+        loose = [alert for alert in in_order if alert[_OBJECT_KEY] is None]
+        yield _Batch(len(rows), states, bound, loose)
 
 
 def _write_batch(tx: ManagedTransaction, batch: _Batch) -> WriteCounts:
     objects_created, objects_changed = _write_objects(tx, batch.states)
-    counts = WriteCounts(objects_created=objects_created, objects_changed=objects_changed)
-    for rows, statement in ((batch.alerts, _SET_ALERTS + _EDGE + _REPLACED), (batch.loose_alerts, _SET_ALERTS + _REPLACED)):
-        if rows:
-            counts += _write_alerts(tx, rows, statement)
+    counts = WriteCounts(alerts=batch.rows, objects_created=objects_created, objects_changed=objects_changed)
+    if batch.alerts:
+        counts += _write_alerts(tx, batch.alerts, _SET_ALERTS + _EDGE + _REPLACED)
+    if batch.loose_alerts:
+        counts += _write_alerts(tx, batch.loose_alerts, _SET_ALERTS + _REPLACED)
     return counts
 
 
@@ -233,7 +238,6 @@ def _write_alerts(tx: ManagedTransaction, rows: list[list[Any]], statement: str)
         tx.run(_DROP_STALE_EDGES, keys=sorted(replaced)).consume()
     counters = result.consume().counters
     return WriteCounts(
-        alerts=len(rows),
         alerts_created=counters.nodes_created,
         alerts_replaced=len(replaced),
         edges_created=counters.relationships_created,

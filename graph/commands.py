@@ -1,0 +1,147 @@
+"""``asterism graph``: prepare, ask, compare and check the graph."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import click
+from neo4j import Driver
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from asterism.cli import json_option, print_result
+from asterism.graph.audit import RULE_COUNT, AuditReport
+from asterism.graph.audit import audit as run_audit
+from asterism.graph.connection import connect
+from asterism.graph.cypher import MAX_ROWS, MAX_SECONDS, CypherLimits, CypherResult, run_cypher
+from asterism.graph.digest import Digest
+from asterism.graph.digest import digest as run_digest
+from asterism.graph.errors import AuditFailedError
+from asterism.graph.jobs.commands import job
+from asterism.graph.schema import check_format, initialise
+from asterism.progress import progress
+from asterism.settings import load_settings
+
+PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+
+
+@click.group()
+def graph() -> None:
+    """Prepare, ask, compare and check the graph."""
+
+
+graph.add_command(job)
+
+
+@graph.command()
+@json_option
+def init(as_json: bool) -> None:
+    """Prepare an empty database; does nothing to one that is ready."""
+    with _database(stamped=False) as (driver, database):
+        report = initialise(driver, database)
+    counts = f"{len(report.constraints)} constraints, {len(report.indexes)} indexes, {report.created} of them new"
+    print_result(asdict(report), as_json, lambda: f"{database}: {counts}")
+
+
+@graph.command()
+@click.argument("query")
+@click.option(
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A $NAME of the query: JSON, else text.",
+)
+@click.option("--limit", type=click.IntRange(1, MAX_ROWS), default=1000, show_default=True, help="Most rows printed.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, MAX_SECONDS, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Longest run [s].",
+)
+@json_option
+def cypher(query: str, params: tuple[str, ...], limit: int, timeout: float, as_json: bool) -> None:
+    """Answer a read-only Cypher QUERY. Restricted alerts are not hidden here."""
+    limits = CypherLimits(limit, timeout)
+    values = dict(map(_parameter, params))
+    with _database() as (driver, database):
+        result = run_cypher(driver, query, values, database=database, limits=limits)
+    print_result(result.as_dict(), as_json, lambda: _table_text(result))
+
+
+@graph.command()
+@json_option
+def digest(as_json: bool) -> None:
+    """Hash all labels, types and properties: equal graphs, equal digests."""
+    with _database() as (driver, database):
+        result = run_digest(driver, database)
+    print_result(asdict(result), as_json, lambda: _digest_text(result))
+
+
+@graph.command()
+@json_option
+def audit(as_json: bool) -> None:
+    """Check what must be true of the graph; exit 1 if anything is not."""
+    with (
+        _database(stamped=False) as (driver, database),
+        progress("Auditing the graph", RULE_COUNT) as advance,
+    ):
+        report = run_audit(driver, database, advance)
+    print_result(asdict(report), as_json, lambda: _audit_text(report))
+    if report.violations:
+        raise AuditFailedError(f"{len(report.violations)} of {report.rules} rules do not hold")
+
+
+@contextmanager
+def _database(*, stamped: bool = True) -> Iterator[tuple[Driver, str]]:
+    """Open the database of the settings, by default only if it carries our format stamp."""
+    settings = load_settings()
+    with connect(settings) as driver:
+        if stamped:
+            check_format(driver, settings.neo4j_database)
+        yield driver, settings.neo4j_database
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    match = PARAMETER.fullmatch(text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--param")
+    name, value = match.groups()
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
+
+
+def _table_text(result: CypherResult) -> str:
+    table = Table(*map(escape, result.columns))
+    for row in result.rows:
+        table.add_row(*(escape(_cell(value)) for value in row))
+    console = Console(width=None)
+    with console.capture() as captured:
+        console.print(table)
+    more = f", more were left out by --limit {len(result.rows)}" if result.truncated else ""
+    return f"{captured.get()}{len(result.rows)} rows in {result.elapsed_ms:.0f} ms{more}"
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _digest_text(result: Digest) -> str:
+    counts = [f"{count:12,d}  {name}" for name, count in (result.nodes | result.relationships).items()]
+    return "\n".join([result.hex, *counts])
+
+
+def _audit_text(report: AuditReport) -> str:
+    if not report.violations:
+        return f"{report.rules} rules hold"
+    lines = [f"{item.count:8,d}  not true that {item.rule}: {', '.join(item.examples)}" for item in report.violations]
+    return "\n".join([*lines, f"{report.rules - len(report.violations)} of {report.rules} rules hold"])

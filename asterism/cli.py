@@ -1,7 +1,8 @@
-"""The ``asterism`` command. Sub-commands are found by entry point (group ``asterism.commands``): the kernel imports no part.
+"""The ``asterism`` command. Sub-commands are found by entry point (group ``asterism.commands``).
 
-Conventions every command keeps: results on stdout, everything else on stderr; ``--json`` prints one JSON document (or one a
-line); exit 0 done, 1 refused or failed with a coded error, 2 wrong usage; Ctrl-C ends with 130 and leaves nothing half done.
+Conventions every command keeps: results on stdout, everything else on stderr; ``--json`` prints one JSON document
+(or one a line); exit 0 done, 1 refused or failed with a coded error, 2 wrong usage; Ctrl-C ends with 130 and leaves
+nothing half done.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import click
 
 import asterism
 from asterism.errors import AsterismError
+from asterism.logs import configure_logs
 from asterism.progress import console
+from asterism.settings import load_settings
 
 GROUP = "asterism.commands"
 
@@ -45,6 +48,8 @@ class PartCommands(click.Group):
 @click.version_option(asterism.__version__, prog_name="asterism")
 def cli() -> None:
     """Which object is the counterpart, how sure are we, and why?"""
+    settings = load_settings()
+    configure_logs(settings.log_level, as_json=settings.log_json)
 
 
 def print_json(document: Any) -> None:

@@ -21,10 +21,17 @@ def show(as_json: bool) -> None:
     """List every setting with its value and origin; secrets stay hidden."""
     settings = load_settings()
     rows = [
-        {"name": name, "value": _shown(getattr(settings, name)), "from": _origin(name, settings), "what": info.description}
+        {
+            "name": name,
+            "value": _shown(getattr(settings, name)),
+            "from": _origin(name, settings),
+            "what": info.description,
+        }
         for name, info in Settings.model_fields.items()
     ]
-    print_result(rows, as_json, lambda: "\n".join(f"{r['name']:22} {r['value']!s:32} {r['from']:12} {r['what']}" for r in rows))
+    print_result(
+        rows, as_json, lambda: "\n".join(f"{r['name']:22} {r['value']!s:32} {r['from']:12} {r['what']}" for r in rows)
+    )
 
 
 def _shown(value: object) -> object:

@@ -11,8 +11,8 @@
     +-- LakeError                 the lake cannot be read or written
     +-- JournalError              the journal is damaged, locked or cannot be written
 
-Each part adds its own branch in ``<part>/errors.py``, derived from `AsterismError`. ``docs/errors.md`` is generated from
-the whole tree (``make docs``) and a test compares the two.
+Each part adds its own branch in ``<part>/errors.py``, derived from `AsterismError`. ``docs/errors.md`` is generated
+from the whole tree (``make docs``) and a test compares the two.
 
 A code is ``<part>.<what>`` in lower case, is never reused and never changes: scripts and dashboards match on it.
 """

@@ -1,4 +1,4 @@
-"""Format versions: graph, lake, journal, archive and checkpoint each carry one; a mismatch is refused, not guessed at."""
+"""Format versions: graph, lake, journal, archive and checkpoint each carry one; a mismatch is refused."""
 
 from __future__ import annotations
 

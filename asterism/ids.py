@@ -1,8 +1,8 @@
 """Keys: every identifier is a string from packet to API.
 
-Survey ids are 64-bit integers; JSON, JavaScript and float64 lose them above 2**53. They therefore become decimal strings
-where they enter and stay strings. A key is ``<namespace>:<local id>`` and is deterministic: the same packet gives the
-same key on every machine, which is what makes every write idempotent.
+Survey ids are 64-bit integers; JSON, JavaScript and float64 lose them above 2**53. They therefore become decimal
+strings where they enter and stay strings. A key is ``<namespace>:<local id>`` and is deterministic: the same packet
+gives the same key on every machine, which is what makes every write idempotent.
 """
 
 from __future__ import annotations

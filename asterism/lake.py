@@ -1,12 +1,13 @@
 """The lake: Parquet tables that outlive the graph.
 
-``detections/survey=<s>/night=<n>/<window>.parquet``, ``dead_letters/<window>.parquet`` and ``ledger/<query>/<batch>.json``.
+``detections/survey=<s>/night=<n>/<window>.parquet``, ``dead_letters/<window>.parquet`` and
+``ledger/<query>/<batch>.json``.
 
 Invariants:
 
-- A file's name is a function of what was delivered (`window_name`), and files appear by rename: writing a batch again, after
-  a kill or on purpose, replaces files by equal ones.
-- Windows may still overlap (a lost checkpoint, the same file given in two folders). Every row carries its delivery position
+- A file's name is a function of what was delivered (`window_name`), and files appear by rename: writing a batch
+  again, after a kill or on purpose, replaces files by equal ones.
+- Windows may still overlap (a lost checkpoint, the same file in two folders). Every row carries its delivery position
   (topic, partition, offset); readers count a position once.
 - A *duplicate* is the same alert key at another position. It is kept here and counted, and is one node in the graph.
 """
@@ -117,7 +118,8 @@ class Lake:
 def window_name(rows: pa.Table) -> str:
     """Return the file name of a set of deliveries: ``topic-partition-start-end``, end exclusive.
 
-    Deliveries from several topics or partitions, as a batch of small files is, get ``mixed-<hash of their positions>``.
+    Deliveries from several topics or partitions, as a batch of small files is, get ``mixed-<hash of their
+    positions>``.
     """
     places = rows.select(["topic", "partition"]).group_by(["topic", "partition"]).aggregate([])
     if places.num_rows == 1:
@@ -139,7 +141,10 @@ def _each_position_once(rows: pa.Table) -> pa.Table:
     if distinct == rows.num_rows:
         return rows
     index = pa.array(range(rows.num_rows), pa.int64())
-    first = rows.select(POSITION_COLUMNS).append_column("row", index).group_by(POSITION_COLUMNS).aggregate([("row", "min")])
+    first = (
+        rows.select(POSITION_COLUMNS).append_column("row", index).group_by(POSITION_COLUMNS).aggregate([("row",
+        "min")])
+    )
     return rows.take(first["row_min"].combine_chunks().sort())
 
 

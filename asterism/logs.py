@@ -1,7 +1,7 @@
 """Structured logs on stderr. Names of the keys are shared by all parts, so that one packet or notice can be followed.
 
-``alert_key``, ``object_key``, ``event_key``, ``notice_key``, ``topic``, ``partition``, ``offset``, ``batch_id``, ``code``.
-Values of `SecretStr` print as stars; nothing else may carry a secret.
+``alert_key``, ``object_key``, ``event_key``, ``notice_key``, ``topic``, ``partition``, ``offset``, ``batch_id``,
+``code``. Values of `SecretStr` print as stars; nothing else may carry a secret.
 """
 
 from __future__ import annotations

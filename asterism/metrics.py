@@ -16,4 +16,6 @@ PACKETS = Counter(
 DEAD_LETTERS = Counter("asterism_ingest_dead_letters_total", "Packets refused, by code", ["code"], registry=REGISTRY)
 BATCH_SECONDS = Histogram("asterism_ingest_batch_seconds", "Duration of a micro-batch", registry=REGISTRY)
 LAG = Gauge("asterism_ingest_lag_packets", "Packets in Kafka not yet in the graph", ["topic"], registry=REGISTRY)
-REQUEST_SECONDS = Histogram("asterism_api_request_seconds", "Duration of an API request", ["operation"], registry=REGISTRY)
+REQUEST_SECONDS = Histogram(
+    "asterism_api_request_seconds", "Duration of an API request", ["operation"], registry=REGISTRY
+)

@@ -33,8 +33,16 @@ def progress(title: str, total: float | None = None) -> Iterator[Advance]:
     """
     if not console.is_terminal:
         console.print(title, highlight=False)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console, disable=not console.is_terminal) as bars:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, TextColumn("{task.fields[note]}"), console=console, disable=not console.is_terminal
+    ) as bars:
         task = bars.add_task(title, total=total, note="")
 
         def advance(steps: float = 1, *, total: float | None = None, note: str | None = None) -> None:

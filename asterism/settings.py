@@ -1,7 +1,8 @@
-"""One settings class. Precedence: command-line flag > environment ``ASTERISM_*`` > ``asterism.toml`` > local stack > default.
+"""One settings class: command-line flag > environment ``ASTERISM_*`` > ``asterism.toml`` > local stack > default.
 
-``asterism up`` writes the addresses it chose to ``<home>/stack.toml``; they rank just above the defaults, so that commands
-find the local stack by themselves and any explicit setting points them elsewhere. Nothing reads settings at import.
+``asterism up`` writes the addresses it chose to ``<home>/stack.toml``; they rank just above the defaults, so that
+commands find the local stack by themselves and any explicit setting points them elsewhere. Nothing reads settings
+at import.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".asterism"), description="Lake, journal, archive, checkpoints and local services")
     cache: Path = Field(Path("~/.cache/asterism"), description="Downloaded jars, shared by all checkouts")
-    maven_repository: str | None = Field(None, description="Maven repository the jars come from; the public one if not set")
+    maven_repository: str | None = Field(
+        None, description="Maven repository the jars come from; the public one if not set"
+    )
     neo4j_heap: str = Field("1g", description="Java heap of the local Neo4j")
     neo4j_page_cache: str = Field("512m", description="Page cache of the local Neo4j, outside its heap")
     neo4j_uri: str = Field("bolt://127.0.0.1:7687", description="Bolt address of Neo4j")
@@ -43,14 +46,18 @@ class Settings(BaseSettings):
         ("ztf", "lsst"), description="Topics that carry alert packets; the survey is read off each packet's schema"
     )
     schema_registry: str | None = Field(None, description="Confluent schema registry URL for packets framed with an id")
-    schema_folder: Path | None = Field(None, description="Folder of <id>.avsc writer schemas, tried before the registry")
+    schema_folder: Path | None = Field(
+        None, description="Folder of <id>.avsc writer schemas, tried before the registry"
+    )
     trigger_seconds: float = Field(1.0, gt=0, description="Interval of the Spark micro-batches [s]")
     max_packets_per_batch: int = Field(5000, gt=0, description="Most packets one micro-batch takes from Kafka")
     spark_master: str = Field("local[2]", description="Spark master")
     spark_driver_memory: str = Field("2g", description="Heap of the Spark driver JVM")
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")
-    show_nonpublic: bool = Field(False, description="Serve alerts of restricted programmes too (ZTF programid other than 1)")
+    show_nonpublic: bool = Field(
+        False, description="Serve alerts of restricted programmes too (ZTF programid other than 1)"
+    )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level logged")
     log_json: bool = Field(False, description="Log one JSON object a line instead of text")
 
@@ -132,4 +139,6 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SettingsError(problems) from error
-    return settings.model_copy(update={"home": settings.home.absolute(), "cache": settings.cache.expanduser().absolute()})
+    return settings.model_copy(
+        update={"home": settings.home.absolute(), "cache": settings.cache.expanduser().absolute()}
+    )

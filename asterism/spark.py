@@ -67,6 +67,7 @@ def _configuration(settings: Settings, jars: Sequence[Path]) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "WARN" if settings.log_level == "DEBUG" else "ERROR",
+        "spark.python.daemon.module": "asterism.spark_daemon",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.pyspark.fallback.enabled": "false",

@@ -1,8 +1,8 @@
 """Time scales. Inside Asterism an instant is **MJD TAI** (float64 days, column names end in ``MjdTai``).
 
-ZTF gives JD UTC at the *start* of the exposure, LSST MJD TAI at its midpoint; nothing here moves one to the other. The
-difference TAI - UTC is 10 s + leap seconds, stepping at 00:00 UTC of the day a leap second is in force (IERS Bulletin C);
-since 2017-01-01 it is 37 s. Float64 MJD resolves about 0.6 us in this century, float64 JD 40 us.
+ZTF gives JD UTC at the *start* of the exposure, LSST MJD TAI at its midpoint; nothing here moves one to the other.
+The difference TAI - UTC is 10 s + leap seconds, stepping at 00:00 UTC of the day a leap second is in force (IERS
+Bulletin C); since 2017-01-01 it is 37 s. Float64 MJD resolves about 0.6 us in this century, float64 JD 40 us.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The one Spark application: starts the queries that the parts contribute and keeps them running.
 
-A query that fails (a broker or database that went away) is started again from its checkpoint, waiting 1 s, 2 s, ... up to 60 s
-between tries; batches are idempotent, so nothing is lost or doubled. SIGINT and SIGTERM stop after the running batch.
+A query that fails (a broker or database that went away) is started again from its checkpoint, waiting 1 s, 2 s, ...
+up to 60 s between tries; batches are idempotent, so nothing is lost or doubled. SIGINT and SIGTERM stop after the
+running batch.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def run_application(settings: Settings, *, until_caught_up: bool = False) -> Non
         With `until_caught_up`, if a query fails five times in a row.
     """
     with stop_on_signals() as stop, session(settings) as spark:
-        keep_running(lambda: start_alert_query(spark, settings, until_caught_up=until_caught_up), stop, until_caught_up)
+        keep_running(lambda: start_alert_query(spark, settings, until_caught_up=until_caught_up), stop,
+        until_caught_up)
 
 
 @contextmanager

@@ -7,10 +7,12 @@
         +-- LockFileError             the list of pinned artifacts is malformed
         +-- DownloadError             an artifact cannot be fetched
         |   +-- ChecksumError             ... or is not the one that was pinned
+        +-- SetupError                a system package is missing and cannot be installed
         +-- JavaMissingError          no Java 17 or newer
         +-- ServiceError              Neo4j or Kafka did not start, answer or stop
         +-- StackBusyError            another process is starting or stopping the same stack
         +-- ApplicationError          the Spark application cannot go on
+        +-- DemoError                 the demo cannot go on
 """
 
 from __future__ import annotations
@@ -35,14 +37,20 @@ class DownloadError(DeployError):
     """An artifact cannot be fetched."""
 
     code = "deploy.download_failed"
-    hint = "run the same command again: what is complete is kept (ASTERISM_MAVEN_REPOSITORY names another Maven repository)"
+    hint = "run it again: complete jars are kept (ASTERISM_MAVEN_REPOSITORY names another Maven repository)"
 
 
 class ChecksumError(DownloadError):
     """An artifact differs from the pinned one."""
 
     code = "deploy.checksum_mismatch"
-    hint = "the file was not kept; the repository it came from served something else than what deploy/local/jars.lock pins"
+    hint = "nothing was kept of it: the repository serves something else than deploy/local/jars.lock pins"
+
+
+class SetupError(DeployError):
+    """A system package is missing and cannot be installed."""
+
+    code = "deploy.setup_failed"
 
 
 class JavaMissingError(DeployError):
@@ -71,3 +79,10 @@ class ApplicationError(DeployError):
 
     code = "deploy.application_failed"
     hint = "the log above says why; asterism status shows whether Neo4j and Kafka run"
+
+
+class DemoError(DeployError):
+    """The demo cannot go on."""
+
+    code = "deploy.demo_failed"
+    hint = "the logs of its children lie in ASTERISM_HOME/demo"

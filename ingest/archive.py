@@ -1,8 +1,9 @@
-"""The raw archive: every packet's bytes as delivered, in files named ``topic-partition-start-end.arrow`` (end exclusive).
+"""The raw archive: every packet as delivered, in files ``topic-partition-start-end.arrow`` (end exclusive).
 
-Raw archive, lake and journal are the truth; the graph can be rebuilt from them. A file is an Arrow IPC file with the columns
-of `RAW`, so that one packet is found by its offset without reading the rest. It appears under its name by rename, whole and
-synced to disk; a batch that is read again replaces it by an equal file. Windows may overlap: a reader takes each offset once.
+Raw archive, lake and journal are the truth; the graph can be rebuilt from them. A file is an Arrow IPC file with
+the columns of `RAW`, so that one packet is found by its offset without reading the rest. It appears under its name
+by rename, whole and synced to disk; a batch that is read again replaces it by an equal file. Windows may overlap: a
+reader takes each offset once.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ RAW = pa.schema(
 
 
 class ArchiveWriter:
-    """Writes the packets of one offset range; a context manager that publishes the file when the block ends without error.
+    """Writes the packets of one offset range; the file appears when the block ends without error.
 
     Parameters
     ----------
@@ -84,7 +85,9 @@ class ArchiveWriter:
             self._temporary.unlink(missing_ok=True)
 
 
-def read_packets(root: Path, topic: str, partition: int, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+def read_packets(
+    root: Path, topic: str, partition: int, start: int = 0, end: int | None = None
+) -> Iterator[tuple[int, bytes]]:
     """Yield ``(offset, payload)`` of the archived packets of a range, each offset once, in offset order.
 
     Parameters

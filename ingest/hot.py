@@ -1,9 +1,9 @@
 """The hot lane: decoded rows -> lake -> graph, in one pass of a micro-batch.
 
-Two stages. The first sees one delivery window (a Kafka partition's offset range), writes it to the lake and drops the bytes.
-Rows are then shuffled by object, so that no two writers touch the same object, and the second stage writes the graph. The
-shuffle is a barrier: the graph never holds an alert that the lake does not. Both stages are idempotent, so a batch that was
-killed half way simply runs again. The ledger entry of a batch is written last.
+Two stages. The first sees one delivery window (a Kafka partition's offset range), writes it to the lake and drops
+the bytes. Rows are then shuffled by object, so that no two writers touch the same object, and the second stage
+writes the graph. The shuffle is a barrier: the graph never holds an alert that the lake does not. Both stages are
+idempotent, so a batch that was killed half way simply runs again. The ledger entry of a batch is written last.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ OUTCOME = pa.schema(
         ("end", pa.int64()),
     ]
 )
-"""Packets per place and outcome: ``code`` is null for alerts; ``start`` and ``end`` (exclusive) bound the offsets seen."""
+"""Packets per place and outcome: ``code`` is null for alerts; ``start`` and ``end`` (exclusive) bound the offsets."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class HotLane:
     home: Path
     writers: int = 2
 
-    def process(self, batch: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - the ledger names a batch by its offsets
+    def process(self, batch: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - offsets name it
         """Write one micro-batch to lake and graph and record it in the ledger (Spark's ``foreachBatch``)."""
         started = time.monotonic()
         owner = coalesce(col("objectKey"), col("alertKey"), col("offset").cast("string"))

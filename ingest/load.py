@@ -1,4 +1,4 @@
-"""Files to lake and graph, by the code of the streaming path but without Spark: what a laptop with one tarball needs."""
+"""Files to lake and graph by the code of the streaming path, without Spark: for a laptop with one tarball."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asterism.formats import ensure_format
 from asterism.ingest.archive import ArchiveWriter
 from asterism.ingest.decode import Decoder
 from asterism.ingest.files import iter_packets
-from asterism.ingest.hot import SHUFFLED, HotLane, outcomes_of
+from asterism.ingest.hot import OUTCOME, SHUFFLED, HotLane, outcomes_of
 from asterism.ingest.packets import Position
 from asterism.ingest.schemas import SchemaSource
 from asterism.ingest.source import INGESTED, ingested_rows
@@ -58,7 +58,7 @@ def load_files(settings: Settings, paths: Sequence[Path], advance: Advance) -> p
         outcomes.append(outcomes_of(passed_on))
         lane.record(outcomes[-1], LEDGER, time.monotonic() - started)
         advance(len(chunk))
-    return pa.concat_tables(outcomes)
+    return pa.concat_tables([OUTCOME.empty_table(), *outcomes])
 
 
 def _chunks(packets: Iterator[Packet]) -> Iterator[list[Packet]]:
@@ -71,4 +71,3 @@ def _archive(root: Path, chunk: list[Packet]) -> None:
         packets = list(group)
         with ArchiveWriter(root, topic, partition, packets[0][0].offset, packets[-1][0].offset + 1) as archive:
             archive.append([position for position, _ in packets], [payload for _, payload in packets])
-

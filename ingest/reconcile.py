@@ -1,7 +1,8 @@
-"""Does everything that came in stand somewhere? ``packets in = alerts + duplicates + dead letters``, and the graph has them.
+"""Is every packet accounted for? ``packets in = alerts + duplicates + dead letters``, and the graph has them.
 
-The three sides are counted from different sources: packets from the ledger (what the batches received), alerts, duplicates
-and dead letters from the lake's distinct rows, the graph by the database's own count. Each delivery position counts once.
+The three sides are counted from different sources: packets from the ledger (what the batches received), alerts,
+duplicates and dead letters from the lake's distinct rows, the graph by the database's own count. Each delivery
+position counts once.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from neo4j import ManagedTransaction
 
+from asterism.graph.connection import connect, read
 from asterism.lake import Lake
+from asterism.settings import Settings
 
 Window = tuple[int, int, int]
 """Start and end (exclusive) of an offset range, and the packets received from it."""
@@ -55,6 +59,21 @@ class Reconciliation:
         """Return the balance as ``--json`` prints it."""
         return asdict(self) | {"reconciled": self.reconciled}
 
+    def as_text(self) -> str:
+        """Return the balance as people read it."""
+        surveys = ", ".join(f"{survey} {n:,}" for survey, n in sorted(self.by_survey.items()))
+        codes = ", ".join(f"{code} {n:,}" for code, n in sorted(self.by_code.items()))
+        rows = [
+            ("packets in", self.packets_in, ""),
+            ("alerts", self.alerts, surveys),
+            ("duplicates", self.duplicates, ""),
+            ("dead letters", self.dead_letters, codes),
+            ("alerts in graph", self.graph_alerts, ""),
+        ]
+        lines = [f"{name:16}{count:>12,}  {detail}".rstrip() for name, count, detail in rows]
+        verdict = "reconciled: every packet is accounted for" if self.reconciled else "NOT RECONCILED"
+        return "\n".join([*lines, verdict])
+
 
 def reconcile(lake: Lake, graph_alerts: int) -> Reconciliation:
     """Draw up the balance.
@@ -70,7 +89,7 @@ def reconcile(lake: Lake, graph_alerts: int) -> Reconciliation:
     refused = lake.dead_letters(["code"])
     distinct = detections.group_by(["alertKey", "survey"]).aggregate([])
     return Reconciliation(
-        packets_in=_packets_in(lake),
+        packets_in=packets_received(lake),
         alerts=distinct.num_rows,
         duplicates=detections.num_rows - distinct.num_rows,
         dead_letters=refused.num_rows,
@@ -80,7 +99,7 @@ def reconcile(lake: Lake, graph_alerts: int) -> Reconciliation:
     )
 
 
-def _packets_in(lake: Lake) -> int:
+def packets_received(lake: Lake) -> int:
     """Sum the ledger; where windows of a place overlap, the common offsets count once."""
     windows: dict[tuple[str, int], set[Window]] = {}
     for entry in lake.ledger():
@@ -110,3 +129,19 @@ def _windows(outcomes: list[dict[str, object]]) -> list[tuple[tuple[str, int], W
 
 def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
+
+
+def current_balance(settings: Settings) -> Reconciliation:
+    """Draw up the balance of the installation's lake and graph.
+
+    Raises
+    ------
+    GraphError
+        If Neo4j does not answer.
+    """
+    with connect(settings) as driver, driver.session(database=settings.neo4j_database) as session:
+        return reconcile(Lake(settings.lake_path), read(session, _count_alerts))
+
+
+def _count_alerts(tx: ManagedTransaction) -> int:
+    return int(tx.run("MATCH (a:Alert) RETURN count(a) AS n").single(strict=True)["n"])

@@ -1,8 +1,9 @@
 """``format("asterism-alerts")``: Kafka packets as decoded rows, read and decoded in Python executors.
 
-The blobs never enter the JVM: a task consumes its offset range with confluent-kafka, archives the bytes, decodes the prefix
-and yields rows of `INGESTED`. An offset range is a function of the query's offset log, so a batch that runs again reads,
-archives and decodes the same packets. Nothing is skipped silently: a range that Kafka no longer holds fails the query.
+The blobs never enter the JVM: a task consumes its offset range with confluent-kafka, archives the bytes, decodes
+the prefix and yields rows of `INGESTED`. An offset range is a function of the query's offset log, so a batch that
+runs again reads, archives and decodes the same packets. Nothing is skipped silently: a range that Kafka no longer
+holds fails the query.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def ingested_rows(decoded: Decoded) -> list[pa.RecordBatch]:
     batches = []
     for table in (decoded.detections, decoded.dead_letters):
         columns = [
-            table[field.name].combine_chunks() if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
+            table[field.name].combine_chunks()
+            if field.name in table.column_names
+            else pa.nulls(table.num_rows, field.type)
             for field in INGESTED
         ]
         batches += pa.table(columns, schema=INGESTED).to_batches()
@@ -137,7 +140,7 @@ class AlertSource(DataSource):
         return from_arrow_schema(INGESTED)
 
     @override
-    def streamReader(self, schema: StructType) -> DataSourceStreamReader:  # noqa: N802 - Spark's name
+    def streamReader(self, schema: StructType) -> DataSourceStreamReader:
         return AlertStreamReader(SourceOptions.of(self.options))
 
 
@@ -149,25 +152,25 @@ class AlertStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         self._target: Offsets | None = None
 
     @override
-    def initialOffset(self) -> Offsets:  # noqa: N802 - Spark's name
+    def initialOffset(self) -> Offsets:
         return self._watermarks()[0]
 
     @override
-    def getDefaultReadLimit(self) -> ReadLimit:  # noqa: N802 - Spark's name
+    def getDefaultReadLimit(self) -> ReadLimit:
         return ReadMaxRows(self.options.max_packets)
 
     @override
-    def latestOffset(self, start: Offsets, limit: ReadLimit) -> Offsets:  # noqa: N802 - Spark's name
+    def latestOffset(self, start: Offsets, limit: ReadLimit) -> Offsets:
         low, high = self._watermarks()
         begin = {t: {p: start.get(t, {}).get(p, o) for p, o in offsets.items()} for t, offsets in low.items()}
         return advance(begin, high if self._target is None else self._target, limit)
 
     @override
-    def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - Spark's name
+    def prepareForTriggerAvailableNow(self) -> None:
         self._target = self._watermarks()[1]
 
     @override
-    def reportLatestOffset(self) -> Offsets:  # noqa: N802 - Spark's name
+    def reportLatestOffset(self) -> Offsets:
         return self._watermarks()[1]
 
     @override
@@ -231,7 +234,7 @@ def advance(start: Offsets, high: Offsets, limit: ReadLimit) -> Offsets:
 
 
 def read_range(consumer: Consumer, work: OffsetRange) -> Iterator[tuple[list[Position], list[bytes]]]:
-    """Yield every message of an offset range in chunks; offsets that Kafka skips (compaction, transactions) are not messages.
+    """Yield every message of an offset range in chunks; offsets that Kafka skips (transactions) are no messages.
 
     Raises
     ------

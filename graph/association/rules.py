@@ -15,7 +15,7 @@ DEFAULT = "asterism-1"
 
 @dataclass(frozen=True)
 class TimeComponent:
-    """One term of a time prior: ``weight`` spread over ``start`` to ``end`` [d after t0] as a power law of ``index``."""
+    """One term of a time prior: ``weight`` over ``start`` to ``end`` [d after t0] as a power law of ``index``."""
 
     weight: float
     start: float
@@ -152,5 +152,7 @@ def parse_rules(values: dict[str, Any]) -> RuleSet:
 
 
 def _kind(values: dict[str, Any]) -> Kind:
-    time = tuple(TimeComponent(float(c["weight"]), float(c["from"]), float(c["to"]), float(c["index"])) for c in values["time"])
+    time = tuple(
+        TimeComponent(float(c["weight"]), float(c["from"]), float(c["to"]), float(c["index"])) for c in values["time"]
+    )
     return Kind(p_optical=float(values["p_optical"]), time=time, fade=Fade(**values["fade"]))

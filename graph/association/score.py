@@ -4,8 +4,9 @@ For candidate i of event e (new transient, and active source with a flat time pr
 
     L_i = p_e(Omega_i) f(t_i - t0) / b(Omega_i, t_i) x s(x_i) / n(x_i)
 
-p_e in deg^-2, f in d^-1, b in deg^-2 d^-1: L is a pure number. A missing datum drops its factor: it is NaN here and adds
-nothing. ``P_i = q L_i / (1 - q + q sum_j L_j)`` and ``P_none = (1 - q) / (same)`` hold for a Poisson background.
+p_e in deg^-2, f in d^-1, b in deg^-2 d^-1: L is a pure number. A missing datum drops its factor: it is NaN here and
+adds nothing. ``P_i = q L_i / (1 - q + q sum_j L_j)`` and ``P_none = (1 - q) / (same)`` hold for a Poisson
+background.
 """
 
 from __future__ import annotations
@@ -47,7 +48,11 @@ class Scores:
 
 
 def score(
-    density: ArrayLike, delay_days: ArrayLike, rate: ArrayLike, kind: Kind, fade: tuple[ArrayLike, ArrayLike] | None = None
+    density: ArrayLike,
+    delay_days: ArrayLike,
+    rate: ArrayLike,
+    kind: Kind,
+    fade: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Scores:
     """Score the candidates of one event.
 

@@ -1,4 +1,4 @@
-"""An installation of its own for a test: lake, archive and checkpoint apart, the session's Neo4j and Kafka, an empty graph."""
+"""An installation of its own for a test, on the session's Neo4j and Kafka, with an empty graph."""
 
 from __future__ import annotations
 

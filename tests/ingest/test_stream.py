@@ -28,7 +28,8 @@ def catch_up(spark: SparkSession, settings: Settings) -> None:
 
 def graph_counts(driver: Driver) -> dict[str, int]:
     query = """
-        RETURN COUNT { (:Alert) } AS alerts, COUNT { (:Object) } AS objects, COUNT { (:Object)-[:HAS_ALERT]->(:Alert) } AS edges
+        RETURN COUNT { (:Alert) } AS alerts, COUNT { (:Object) } AS objects,
+               COUNT { (:Object)-[:HAS_ALERT]->(:Alert) } AS edges
     """
     with driver.session() as session:
         record = session.run(query).single(strict=True)
@@ -42,16 +43,33 @@ def test_every_generated_packet_is_an_alert_a_duplicate_or_a_dead_letter(
     prefix = kafka_topic("run") + "-"
     settings = installation(kafka_topics=tuple(prefix + t for t in TOPICS), max_packets_per_batch=150)
     messages = list(generate_stream(5, 200, 200, duplicates=0.1, corrupted=0.1))
-    truth = publish(iter(messages), settings.kafka_bootstrap, topics=TOPICS, prefix=prefix, partitions=2, rate=None, total=len(messages))
+    truth = publish(
+        iter(messages),
+        settings.kafka_bootstrap,
+        topics=TOPICS,
+        prefix=prefix,
+        partitions=2,
+        rate=None,
+        total=len(messages),
+    )
     catch_up(spark, settings)
 
     counts = graph_counts(empty_graph)
     balance = reconcile(Lake(settings.lake_path), counts["alerts"])
     assert balance.packets_in == truth.packets == len(messages)
-    assert (balance.alerts, balance.duplicates, balance.dead_letters) == (truth.alerts, truth.duplicates, truth.dead_letters)
+    assert (balance.alerts, balance.duplicates, balance.dead_letters) == (
+        truth.alerts,
+        truth.duplicates,
+        truth.dead_letters,
+    )
     assert balance.reconciled
     assert counts == {"alerts": truth.alerts, "objects": len(truth.objects), "edges": truth.edges}
-    archived = [payload for topic in settings.kafka_topics for p in (0, 1) for _, payload in read_packets(settings.archive_path, topic, p)]
+    archived = [
+        payload
+        for topic in settings.kafka_topics
+        for p in (0, 1)
+        for _, payload in read_packets(settings.archive_path, topic, p)
+    ]
     assert sorted(archived) == sorted(m.payload for m in messages)
 
     before = digest(empty_graph, database="neo4j").hex

@@ -1,8 +1,9 @@
 """The pinned Maven artifacts of Neo4j and Kafka, fetched once into the cache.
 
-``jars.lock`` pins every jar of both class paths by SHA-256 and size. What is in the cache under its final name is complete
-and was verified: downloads go to a temporary name and are renamed only when the digest is right. So an interrupted
-download is continued by running again, jar by jar, and a second run needs no network.
+``jars.lock`` pins every jar of both class paths by SHA-256 and size. What is in the cache under its final
+name is complete and was verified: downloads go to a temporary name and are renamed only when the digest is
+right. So an interrupted download is continued by running again, jar by jar, and a second run needs no
+network.
 
 The repository is a setting and not part of the pin: the digest says what is trusted, not the server.
 """
@@ -27,7 +28,7 @@ from asterism.deploy.errors import ChecksumError, DownloadError, LockFileError
 from asterism.progress import console, progress
 
 LOCK_FILE = Path(__file__).with_name("jars.lock")
-"""One line an artifact: server, group:artifact:version[:classifier], SHA-256, size in bytes; in class path order."""
+"""One line a jar, in class path order: server, group:artifact:version[:classifier], SHA-256, size [bytes]."""
 
 NOTICE = (
     "Downloading Neo4j Community (GPLv3) and Apache Kafka (Apache-2.0) from their Maven artifacts. "
@@ -80,7 +81,9 @@ def read_lock(path: Path = LOCK_FILE) -> tuple[Artifact, ...]:
             continue
         artifact = _parse(line, f"{path.name}, line {number}")
         if digests.setdefault(artifact.file_name, artifact.sha256) != artifact.sha256:
-            raise LockFileError(f"{path.name}, line {number}: {artifact.file_name} is pinned twice with different digests")
+            raise LockFileError(
+                f"{path.name}, line {number}: {artifact.file_name} is pinned twice with different digests"
+            )
         artifacts.append(artifact)
     return tuple(artifacts)
 
@@ -132,7 +135,7 @@ def ensure_jars(artifacts: Sequence[Artifact], cache: Path, repository: str | No
 
 @contextmanager
 def _one_downloader(folder: Path) -> Iterator[None]:
-    """Let one process fill the cache; others wait and find it full. Whoever holds the lock owns every partial file."""
+    """Let one process fill the cache; others wait and find it full. The holder owns every partial file."""
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for partial in folder.glob("*.part"):

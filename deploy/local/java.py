@@ -33,7 +33,9 @@ class Java:
         lines = [*options, "-cp", class_path, main, *arguments]
         path.write_text("".join(f"{_quoted(line)}\n" for line in lines), encoding="utf-8")
 
-    def run_tool(self, folder: Path, main: str, arguments: Sequence[str], environment: dict[str, str] | None = None) -> None:
+    def run_tool(
+        self, folder: Path, main: str, arguments: Sequence[str], environment: dict[str, str] | None = None
+    ) -> None:
         """Run a program to its end.
 
         Parameters
@@ -70,7 +72,8 @@ class Java:
         finally:
             file.unlink()
         if done.returncode:
-            raise ServiceError(f"{main} failed with exit code {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}")
+            said = (done.stderr or done.stdout).strip()[-2000:]
+            raise ServiceError(f"{main} failed with exit code {done.returncode}: {said}")
 
 
 def find_java() -> Path:

@@ -15,9 +15,14 @@ from asterism.deploy.local.java import Java
 from asterism.deploy.local.service import LOOPBACK, write_properties
 
 LARGEST_MESSAGE = 8 << 20
-"""Largest message the broker takes [bytes]; the largest alert packets of LSST exceed Kafka's own default of 1 MB."""
+"""Largest message the broker takes [bytes]; alert packets can exceed Kafka's own default of 1 MB."""
 
-_JVM = ("-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true", "-Dlog4j2.disable.jmx=true")
+_JVM = (
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    "-Dlog4j2.disable.jmx=true",
+)
 
 _LOG_SETTINGS: dict[str, object] = {
     "rootLogger.level": "WARN",
@@ -69,11 +74,20 @@ class KafkaService:
         if not formatted.exists():
             shutil.rmtree(self.folder / "data", ignore_errors=True)
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-            java.run_tool(self.folder, "kafka.tools.StorageTool", ["format", f"--cluster-id={cluster}", "-c", str(configuration)])
+            java.run_tool(
+                self.folder,
+                "kafka.tools.StorageTool",
+                ["format", f"--cluster-id={cluster}", "-c", str(configuration)],
+            )
             formatted.touch()
         java.write_arguments(
             self.folder / "java.args",
-            [*_JVM, f"-Xmx{self.heap}", f"-Dlog4j2.configurationFile={logging}", f"-XX:ErrorFile={self.folder}/logs/crash.log"],
+            [
+                *_JVM,
+                f"-Xmx{self.heap}",
+                f"-Dlog4j2.configurationFile={logging}",
+                f"-XX:ErrorFile={self.folder}/logs/crash.log",
+            ],
             "kafka.Kafka",
             [str(configuration)],
         )

@@ -1,4 +1,5 @@
-"""Regenerate ``jars.lock``: let Maven resolve both class paths, then pin what it found. Needs ``mvn``; run by ``make lock``.
+"""Regenerate ``jars.lock``: let Maven resolve both class paths, then pin what it found. Needs ``mvn``; run by
+``make lock``.
 
 To move to another version change it here, run ``make lock`` and then ``make test``.
 """
@@ -36,10 +37,10 @@ def main() -> None:
 
 def _resolve(folder: Path, roots: tuple[str, ...]) -> list[str]:
     fields = ("groupId", "artifactId", "version")
-    wanted = "".join(
-        f"<dependency>{''.join(f'<{k}>{v}</{k}>' for k, v in zip(fields, root.split(':'), strict=True))}</dependency>"
-        for root in roots
-    )
+    wanted = ""
+    for root in roots:
+        elements = [f"<{name}>{value}</{name}>" for name, value in zip(fields, root.split(":"), strict=True)]
+        wanted += f"<dependency>{''.join(elements)}</dependency>"
     (folder / "pom.xml").write_text(
         "<project><modelVersion>4.0.0</modelVersion><groupId>asterism</groupId><artifactId>lock</artifactId>"
         f"<version>1</version><packaging>pom</packaging><dependencies>{wanted}</dependencies></project>",

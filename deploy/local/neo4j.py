@@ -1,9 +1,9 @@
 """Neo4j Community as a service, closed from its first day.
 
-Why each guard is there: a READ session may still run LOAD CSV, so the import folder is set (unset, an absolute path reads
-any file of the machine) and empty, and file URLs are refused; one query may not take the whole heap or run for ever; HTTP
-and usage reports are off, Bolt listens on the loopback address only. Built-in procedures pass the allow list all the same:
-the Cypher gateway refuses those itself.
+Why each guard is there: a READ session may still run LOAD CSV, so the import folder is set (unset, an
+absolute path reads any file of the machine) and empty, and file URLs are refused; one query may not take the
+whole heap or run for ever; HTTP and usage reports are off, Bolt listens on the loopback address only. Built-
+in procedures pass the allow list all the same: the Cypher gateway refuses those itself.
 """
 
 from __future__ import annotations
@@ -82,7 +82,10 @@ class Neo4jService:
             if not self.password:
                 write_secret(self.folder / "password", secrets.token_hex(24))
             java.run_tool(
-                self.folder, "org.neo4j.cli.AdminTool", ["dbms", "set-initial-password", self.password], environment
+                self.folder,
+                "org.neo4j.cli.AdminTool",
+                ["dbms", "set-initial-password", self.password],
+                environment,
             )
         java.write_arguments(
             self.folder / "java.args",
@@ -109,7 +112,7 @@ class Neo4jService:
         except AuthError as error:
             raise ServiceError(
                 f"{self.uri} refuses the password in {self.folder / 'password'}: {error.code}",
-                hint="put the password you changed it to into that file, or move the folder away to start afresh",
+                hint="put the new password into that file, or move its folder away to start afresh",
             ) from error
         except (DriverError, Neo4jError) as error:
             return str(error)
@@ -135,4 +138,6 @@ class Neo4jService:
             "db.lock.acquisition.timeout": "30s",
             "db.tx_log.rotation.retention_policy": "512M size",
             "db.logs.query.enabled": "OFF",
+            # The default waits twice 5 s for idle threads when the data are long safe on disk.
+            "internal.server.bolt.thread_pool_shutdown_wait_time": "500ms",
         }

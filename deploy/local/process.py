@@ -2,8 +2,8 @@
 
 Invariants, whatever is killed and when:
 
-- A process is only ever signalled if its pid **and** its start time are the recorded ones, or if its command line carries
-  this service's own argument file: a re-used pid is never touched.
+- A process is only ever signalled if its pid **and** its start time are the recorded ones, or if its command
+  line carries this service's own argument file: a re-used pid is never touched.
 - A record that names no such process is stale and is removed by whoever reads it.
 - A process whose starter died before it could write the record is found by its command line.
 """
@@ -49,7 +49,7 @@ class ServiceProcess:
         return process
 
     def start(self, executable: Path, environment: dict[str, str]) -> psutil.Process:
-        """Start ``executable @java.args`` in its own session, so that Ctrl-C in the terminal does not reach it.
+        """Start ``executable @java.args`` in its own session, out of reach of Ctrl-C in the terminal.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class ServiceProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            # posix_spawn leaves no Popen object behind that would insist on waiting for a process meant to outlive us.
+            # Unlike Popen, posix_spawn leaves no object that warns about a process meant to outlive us.
             pid = os.posix_spawn(
                 executable,
                 [str(executable), f"@{self.arguments}"],

@@ -43,7 +43,7 @@ class Service(Protocol):
         """Its own log."""
 
     def prepare(self, java: Java) -> dict[str, str]:
-        """Write configuration and argument file, initialise its data once; return what its environment needs."""
+        """Write configuration and argument file, initialise data once; return its environment variables."""
 
     def check(self) -> str | None:
         """Return None if it serves requests, else why not yet."""

@@ -1,14 +1,16 @@
 """The local stack: Neo4j and Kafka under one home folder.
 
-Two stacks with different homes share nothing but the cache of jars. Starting is idempotent and safe after anything was
-killed: ports and the password are remembered under ``<home>/stack``, a running service is found again and re-used.
-``<home>/stack.toml`` tells the addresses and the password to `asterism.settings.load_settings`.
+Two stacks with different homes share nothing but the cache of jars. Starting is idempotent and safe after
+anything was killed: ports and the password are remembered under ``<home>/stack``, a running service is found
+again and re-used. ``<home>/stack.toml`` tells the addresses and the password to
+`asterism.settings.load_settings`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import os
 import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -26,13 +28,13 @@ from asterism.deploy.local.neo4j import USER, Neo4jService
 from asterism.deploy.local.process import ServiceProcess
 from asterism.deploy.local.service import Service, free_ports, is_open, start_service, write_secret
 from asterism.formats import replace_file
-from asterism.progress import progress
-from asterism.settings import STACK_FILE, Settings
+from asterism.progress import console, progress
+from asterism.settings import STACK_FILE, Settings, config_file_values
 
 ServiceName = Literal["neo4j", "kafka"]
 
-BOTH: tuple[ServiceName, ...] = ("neo4j", "kafka")
-"""Names of the services."""
+_ADDRESS: dict[ServiceName, str] = {"neo4j": "neo4j_uri", "kafka": "kafka_bootstrap"}
+"""The setting that names the address of each service."""
 
 DEFAULT_CACHE = Path("~/.cache/asterism")
 
@@ -65,7 +67,7 @@ class Ports:
 
 
 class LocalStack:
-    """Neo4j and Kafka as child processes; as a context manager it stops on leaving what it started on entering.
+    """Neo4j and Kafka as child processes; a context manager stops on leaving what it started on entering.
 
     Parameters
     ----------
@@ -85,7 +87,7 @@ class LocalStack:
         self,
         home: Path,
         *,
-        services: Collection[ServiceName] = BOTH,
+        services: Collection[ServiceName] = tuple(_ADDRESS),
         cache: Path = DEFAULT_CACHE,
         repository: str | None = None,
         neo4j_heap: str = "1g",
@@ -93,11 +95,33 @@ class LocalStack:
     ) -> None:
         self.home = home.absolute()
         self._folder = self.home / "stack"
-        self._names = [name for name in BOTH if name in services]
+        self._names = [name for name in _ADDRESS if name in services]
         self._cache = cache.expanduser()
         self._repository = repository
         self._neo4j_memory = (neo4j_heap, neo4j_page_cache)
         self._started: list[Service] = []
+
+    @classmethod
+    def configured(cls, settings: Settings) -> Self:
+        """Return the stack settings ask for; a service they point elsewhere is left alone, which is said."""
+        explicit = config_file_values().keys() | {
+            name for name in Settings.model_fields if f"ASTERISM_{name.upper()}" in os.environ
+        }
+        wanted: list[ServiceName] = []
+        for name, setting in _ADDRESS.items():
+            if setting in explicit:
+                address = getattr(settings, setting)
+                console.print(f"{name} is left alone: settings say {setting} = {address}", highlight=False)
+            else:
+                wanted.append(name)
+        return cls(
+            settings.home,
+            services=wanted,
+            cache=settings.cache,
+            repository=settings.maven_repository,
+            neo4j_heap=settings.neo4j_heap,
+            neo4j_page_cache=settings.neo4j_page_cache,
+        )
 
     @property
     def neo4j_uri(self) -> str:
@@ -122,15 +146,20 @@ class LocalStack:
         DeployError
             If jars, Java or a service fail; what this call had started is stopped again.
         """
+        if not self._names:
+            return
         with self._locked():
-            jars = ensure_jars([item for item in read_lock() if item.server in self._names], self._cache, self._repository)
+            jars = ensure_jars(
+                [item for item in read_lock() if item.server in self._names], self._cache, self._repository
+            )
             services = self._services(self._settle_ports())
-            self._started = [item for item in services if ServiceProcess(item.folder).find() is None]
+            new = [item for item in services if ServiceProcess(item.folder).find() is None]
             try:
                 self._start_all(services, jars)
             except BaseException:
-                self._stop_all(self._started)
+                self._stop_all(new)
                 raise
+            self._started += new
             self._write_settings()
 
     def stop(self) -> list[str]:
@@ -151,10 +180,13 @@ class LocalStack:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Stop what `start` started; what ran before goes on."""
         with self._locked():
             self._stop_all(self._started)
+            self._started = []
 
     def _start_all(self, services: list[Service], jars: Path) -> None:
         java = find_java()
@@ -188,7 +220,7 @@ class LocalStack:
         return KafkaService(self._folder / "kafka", ports.kafka, ports.kafka_controller)
 
     def _settle_ports(self) -> Ports:
-        """Keep the remembered ports, except of a stopped service whose port somebody else has taken meanwhile."""
+        """Keep the remembered ports, except of a stopped service whose port somebody else has taken."""
         remembered = self._ports()
         fresh = iter(free_ports(3))
         ports = Ports(
@@ -211,7 +243,7 @@ class LocalStack:
             return Ports(0, 0, 0)
 
     def _addresses(self) -> dict[str, str]:
-        values = {}
+        values: dict[str, str] = {}
         if "neo4j" in self._names:
             values |= {"neo4j_uri": self.neo4j_uri, "neo4j_user": USER, "neo4j_password": self.neo4j_password}
         if "kafka" in self._names:
@@ -225,7 +257,7 @@ class LocalStack:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Let one process at a time start or stop this stack; the lock ends with the process, even if it is killed."""
+        """Let one process at a time start or stop this stack; the lock ends with that process."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         end = time.monotonic() + _BUSY_SECONDS
         with (self._folder / "lock").open("w") as lock:
@@ -235,7 +267,9 @@ class LocalStack:
                     break
                 except BlockingIOError:
                     if time.monotonic() > end:
-                        raise StackBusyError(f"{self.home} has been held by another process for {_BUSY_SECONDS:.0f} s") from None
+                        raise StackBusyError(
+                            f"{self.home} has been held by another process for {_BUSY_SECONDS:.0f} s"
+                        ) from None
                     time.sleep(0.2)
             yield
 
@@ -245,4 +279,10 @@ def _status(service: Service) -> ServiceStatus:
     state: Literal["serving", "not serving", "stopped"] = "stopped"
     if process is not None:
         state = "serving" if is_open(service.port) and service.check() is None else "not serving"
-    return ServiceStatus(service.name, state, process and process.pid, service.address, str(service.log))
+    return ServiceStatus(
+        service.name,
+        state,
+        process.pid if process else None,
+        service.address if service.port else "-",
+        str(service.log),
+    )

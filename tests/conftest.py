@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from pyspark.sql import SparkSession
 
 from asterism.deploy.local.stack import LocalStack
 from asterism.graph.jobs.graphframes import graphframes_jars
-from asterism.settings import load_settings
+from asterism.graph.schema import initialise
+from asterism.settings import STACK_FILE, Settings, load_settings
+from asterism.simulate.schema_lsst import write_schemas
 from asterism.spark import spark_session
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -94,3 +97,18 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session = spark_session(settings, "asterism tests", graphframes_jars(settings.cache))
     yield session
     session.stop()
+
+
+@pytest.fixture
+def installation(tmp_path: Path, stack: LocalStack, empty_graph: Driver) -> Callable[..., Settings]:
+    """Settings of a fresh home on the session's services, with an empty graph: ``installation(kafka_topics=...)``."""
+
+    def make(**values: object) -> Settings:
+        home = tmp_path / "home"
+        home.mkdir(exist_ok=True)
+        shutil.copy(stack.home / STACK_FILE, home / STACK_FILE)
+        initialise(empty_graph, "neo4j")
+        write_schemas(home / "schemas")
+        return load_settings(home=home, schema_folder=home / "schemas", **values)
+
+    return make

@@ -125,9 +125,7 @@ def load_localization(record: str, maps: Path) -> Localization:
         return localization_from_record(values)
     path = map_path(maps, str(values.get("mapSha256")))
     if not path.is_file():
-        raise SkyError(
-            f"sky map {path} is missing", hint="asterism voevent replay writes it again from the journal"
-        )
+        raise SkyError(f"sky map {path} is missing", hint="asterism voevent replay writes it again from the journal")
     return read_skymap(path)
 
 
@@ -144,9 +142,7 @@ def map_path(maps: Path, sha256: str) -> Path:
     return maps / f"{sha256}.fits"
 
 
-def known_deliveries(
-    driver: Driver, keys: Sequence[str], *, database: str
-) -> dict[str, tuple[set[str], float]]:
+def known_deliveries(driver: Driver, keys: Sequence[str], *, database: str) -> dict[str, tuple[set[str], float]]:
     """Return channels and earliest receipt of those notices that are in the graph already, by key.
 
     Raises
@@ -238,9 +234,7 @@ def _write_notices(tx: ManagedTransaction, rows: list[NoticeRow]) -> int:
         }
         prepared.append({"key": row.key, "event": row.event_key, "values": values})
     counters = (
-        tx.run("UNWIND $rows AS r MERGE (n:Notice {key: r.key}) SET n += r.values", rows=prepared)
-        .consume()
-        .counters
+        tx.run("UNWIND $rows AS r MERGE (n:Notice {key: r.key}) SET n += r.values", rows=prepared).consume().counters
     )
     tx.run(
         "UNWIND $rows AS r MATCH (n:Notice {key: r.key}), (e:Event {key: r.event}) MERGE (n)-[:REPORTS]->(e)",
@@ -302,11 +296,7 @@ def _write_derived(tx: ManagedTransaction, derived: DerivedEvent) -> None:
         key=derived.key,
     ).consume()
     for relation in ("CITES", "SUPERSEDES", "RETRACTS"):
-        pairs = [
-            {"from": a, "to": b, "implied": implied}
-            for a, b, kind, implied in derived.links
-            if kind == relation
-        ]
+        pairs = [{"from": a, "to": b, "implied": implied} for a, b, kind, implied in derived.links if kind == relation]
         if pairs:
             tx.run(
                 f"UNWIND $pairs AS p MATCH (a:Notice {{key: p.from}}), (b:Notice {{key: p.to}}) "

@@ -89,12 +89,7 @@ def utc_text(text: str, scale: str = "UTC") -> str:
     """
     value = mjd_tai(text, scale)
     found = _ISO.fullmatch(text.strip())
-    if (
-        scale != "UTC"
-        or found is None
-        or found["zone"] not in (None, "Z", " UTC")
-        or found["time"].endswith(":60")
-    ):
+    if scale != "UTC" or found is None or found["zone"] not in (None, "Z", " UTC") or found["time"].endswith(":60"):
         return mjd_tai_to_iso(value)
     digits = (found["fraction"] or ".")[1:7].ljust(6, "0")
     return f"{found['date']}T{found['time']}.{digits}Z"

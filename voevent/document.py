@@ -300,9 +300,7 @@ def _write_rest(event: Any, document: Document) -> None:
         for uri in document.references:
             etree.SubElement(how, "Reference", uri=uri)
     if document.importance or document.inferences:
-        why = etree.SubElement(
-            event, "Why", **({"importance": document.importance} if document.importance else {})
-        )
+        why = etree.SubElement(event, "Why", **({"importance": document.importance} if document.importance else {}))
         for inference in document.inferences:
             _write_inference(why, inference)
     if document.citations:

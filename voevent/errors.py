@@ -2,17 +2,22 @@
 
 ::
 
-    NoticeError +-- NoticeRefusedError        the bytes are no notice we can take; nothing of them enters the
-    journal or an event |     +-- NoticeTooLargeError       ... longer, deeper or more elements than any real
-    notice |     +-- NoticeMarkupError         ... not well-formed XML or JSON |     +-- NoticeHostileError
-    ... a document type, an entity or an external reference |     +-- NoticeSchemaError         ...
-    well-formed, but what every notice has is missing or impossible |     +-- NoticeUnknownError        ...
-    JSON of a schema Asterism does not read |     +-- NoticePositionError       ... a coordinate that is none
-    |     +-- NoticeTimeError           ... an instant that is none |     +-- NoticeMapError            ...
-    its sky map cannot be read +-- ComposeError              a document of ours would not be a valid VOEvent
-    2.0 +-- MissionTableError         a table of missions is malformed +-- SendError                 a notice
-    was not delivered |     +-- NotAcknowledgedError      ... the receiver said no +-- ListenError
-    the receiver cannot listen at its address
+    NoticeError
+    +-- NoticeRefusedError        the bytes are no notice we can take, or cannot be understood
+    |     +-- NoticeTooLargeError       ... longer, deeper or more elements than any real notice
+    |     +-- NoticeMarkupError         ... not well-formed XML or JSON
+    |     +-- NoticeHostileError        ... a document type, an entity or an external reference
+    |     +-- NoticeSchemaError         ... well-formed, but what every notice has is missing or impossible
+    |     +-- NoticeUnknownError        ... JSON of a schema Asterism does not read
+    |     +-- NoticePositionError       ... a coordinate that is none
+    |     +-- NoticeTimeError           ... an instant that is none
+    |     +-- NoticeMapError            ... its sky map cannot be read
+    +-- ComposeError              a document of ours would not be a valid VOEvent 2.0
+    +-- MissionTableError         a table of missions is malformed
+    +-- NoticeFileError           a file of notices cannot be read
+    +-- SendError                 a notice was not delivered
+    |     +-- NotAcknowledgedError      ... the receiver said no
+    +-- ListenError               the receiver cannot listen at its address
 """
 
 from __future__ import annotations
@@ -93,6 +98,12 @@ class MissionTableError(NoticeError):
     """A table of missions is malformed."""
 
     code = "voevent.bad_mission_table"
+
+
+class NoticeFileError(NoticeError):
+    """A file of notices cannot be read."""
+
+    code = "voevent.file_unreadable"
 
 
 class SendError(NoticeError):

@@ -205,9 +205,7 @@ def _probabilities(values: object) -> dict[str, float]:
 def _properties(event: Mapping[str, Any]) -> dict[str, Any]:
     """Return EM-bright properties, and what tells a burst from a binary."""
     found: dict[str, Any] = dict(_probabilities(event.get("properties")))
-    found |= {
-        name: event[name] for name in ("group", "pipeline", "search") if isinstance(event.get(name), str)
-    }
+    found |= {name: event[name] for name in ("group", "pipeline", "search") if isinstance(event.get(name), str)}
     numbers = {name: _positive(event.get(name)) for name in ("duration", "central_frequency")}
     return found | {name: value for name, value in numbers.items() if value is not None}
 

@@ -178,9 +178,7 @@ def _latest(by_authority: list[Notice], get: Callable[[Notice], T | None]) -> T 
 def _intervals(ordered: list[Notice], retractions: list[Notice]) -> tuple[Interval, ...]:
     """Return when each region held: from its issue until a notice that counts more, or a retraction, was
     issued."""
-    located = [
-        n for n in ordered if n.region is not None and n.region.type != "point" and not n.is_retraction
-    ]
+    located = [n for n in ordered if n.region is not None and n.region.type != "point" and not n.is_retraction]
     begin: dict[str, float | None] = {}
     end: dict[str, float | None] = {}
     holding: Notice | None = None
@@ -224,9 +222,7 @@ def _links(ordered: list[Notice], intervals: tuple[Interval, ...]) -> tuple[Link
         for target in by_ivorn.get(citation.ivorn, ())
         if target != notice.key
     }
-    found |= _implied(ordered, intervals) - {
-        Link(link.from_key, link.to_key, link.relation, True) for link in found
-    }
+    found |= _implied(ordered, intervals) - {Link(link.from_key, link.to_key, link.relation, True) for link in found}
     return tuple(sorted(found, key=lambda link: (link.from_key, link.to_key, link.relation)))
 
 
@@ -238,9 +234,7 @@ def _implied(ordered: list[Notice], intervals: tuple[Interval, ...]) -> set[Link
     held.sort(key=_time_order)
     links = {Link(after.key, before.key, "SUPERSEDES", True) for before, after in pairwise(held)}
     if held:
-        links |= {
-            Link(notice.key, held[-1].key, "RETRACTS", True) for notice in ordered if notice.is_retraction
-        }
+        links |= {Link(notice.key, held[-1].key, "RETRACTS", True) for notice in ordered if notice.is_retraction}
     return links
 
 

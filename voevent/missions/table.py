@@ -153,9 +153,7 @@ class Mission:
                 return stage
         return Stage("other", t0_rank=1)
 
-    def systematic(
-        self, t0_mjd_tai: float | None, values: Mapping[str, str]
-    ) -> tuple[str, Systematic] | None:
+    def systematic(self, t0_mjd_tai: float | None, values: Mapping[str, str]) -> tuple[str, Systematic] | None:
         """Return name and size of the systematic error of a notice; None if the table has none."""
         for rule in self.systematics:
             until = mjd_tai_of_day(rule.until)

@@ -81,6 +81,7 @@ def create_app(settings: Settings) -> Starlette:
         Address of Neo4j, visibility, and the address that will be listened on.
     """
     local = is_loopback(settings.api_host)
+    names = ["127.0.0.1", "localhost", "[::1]", settings.api_host] if local else ["*"]
     view = GraphQLView(make_schema(), show_ide=local)
 
     @contextlib.asynccontextmanager
@@ -99,9 +100,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/metrics", _metrics),
         ],
         middleware=[
-            Middleware(
-                TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"] if local else ["*"]
-            ),
+            Middleware(TrustedHostMiddleware, allowed_hosts=names),
             Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES),
         ],
         lifespan=lifespan,

@@ -13,6 +13,8 @@ from typing_extensions import override
 from asterism.cli import json_option, print_result
 from asterism.gql.app import create_app, is_loopback
 from asterism.gql.errors import ServeError
+from asterism.graph.connection import connect
+from asterism.graph.schema import check_format
 from asterism.logs import configure_logs
 from asterism.settings import load_settings
 
@@ -29,7 +31,8 @@ from asterism.settings import load_settings
 def serve(host: str | None, port: int | None, public: bool, as_json: bool) -> None:
     """Serve the GraphQL API until Ctrl-C.
 
-    The address is printed on stdout once requests are answered.
+    The address is printed on stdout once requests are answered. It starts only in front of a graph it can read; if
+    Neo4j goes away later, it keeps running and /readyz says so.
     """
     settings = load_settings(api_host=host, api_port=port)
     configure_logs(settings.log_level, as_json=settings.log_json)
@@ -39,6 +42,8 @@ def serve(host: str | None, port: int | None, public: bool, as_json: bool) -> No
             hint="add --public if that is meant, or listen on 127.0.0.1",
         )
     with listen(settings.api_host, settings.api_port) as listener:
+        with connect(settings) as driver:
+            check_format(driver, settings.neo4j_database)
         config = uvicorn.Config(
             create_app(settings),
             log_config=None,

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from graphql import GraphQLError, GraphQLSyntaxError
 
@@ -136,45 +137,52 @@ def public_errors(errors: Sequence[GraphQLError]) -> list[GraphQLError]:
         With ``extensions.code`` and ``extensions.hint``. A message is masked unless it is about the client's
         own words; errors of one cause (a query that served many fields) share one reference.
     """
-    masked: dict[int, AsterismError] = {}
+    masked: dict[int, _Shown] = {}
     return [_public_error(error, masked) for error in errors]
 
 
-def _public_error(error: GraphQLError, masked: dict[int, AsterismError]) -> GraphQLError:
+class _Shown(NamedTuple):
+    """What a client sees of an error."""
+
+    message: str
+    extensions: dict[str, str]
+
+
+def _public_error(error: GraphQLError, masked: dict[int, _Shown]) -> GraphQLError:
     if error.original_error is None and error.extensions and "code" in error.extensions:
         return error
     cause = _root_cause(error)
-    shown: AsterismError
-    if isinstance(cause, GqlError | IdError):
-        shown = cause
-    elif isinstance(cause, GraphQLError):
-        shown = _refusal(cause)
-    else:
-        shown = masked.get(id(cause)) or masked.setdefault(id(cause), _MaskedError(cause))
+    match cause:
+        case GqlError() | IdError():
+            shown = _Shown(cause.message, error_extensions(cause))
+        case GraphQLError():
+            refusal = _refusal(cause)
+            shown = _Shown(refusal.message, error_extensions(refusal))
+        case _:
+            shown = masked.get(id(cause)) or masked.setdefault(id(cause), _masked(cause))
     return GraphQLError(
         shown.message,
         nodes=error.nodes,
         source=error.source,
         positions=error.positions,
         path=error.path,
-        extensions=error_extensions(shown),
+        extensions=shown.extensions,
     )
 
 
 def error_extensions(error: AsterismError) -> dict[str, str]:
-    """Return the ``extensions`` of an error as a client sees them."""
-    known = error.as_dict()
-    return {"code": getattr(error, "shown_code", known["code"]), "hint": known["hint"]}
+    """Return the ``extensions`` of an error that may be shown."""
+    return {"code": error.code, "hint": error.advice}
 
 
-class _MaskedError(InternalError):
-    """An error of ours as a client sees it: its code and a reference, no words. Making it logs the cause."""
-
-    def __init__(self, cause: BaseException) -> None:
-        reference = secrets.token_hex(6)
-        super().__init__(f"the request failed on our side (reference {reference})")
-        self.shown_code = cause.code if isinstance(cause, AsterismError) else self.code
-        _log.error("request failed", code=self.shown_code, reference=reference, exc_info=cause)
+def _masked(cause: BaseException) -> _Shown:
+    """Log an error of ours and return its code and the reference to the log, no words of it."""
+    reference = secrets.token_hex(6)
+    code = cause.code if isinstance(cause, AsterismError) else InternalError.code
+    _log.error("request failed", code=code, reference=reference, exc_info=cause)
+    return _Shown(
+        f"the request failed on our side (reference {reference})", {"code": code, "hint": InternalError.hint}
+    )
 
 
 def _root_cause(error: GraphQLError) -> BaseException:

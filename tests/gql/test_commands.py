@@ -75,6 +75,11 @@ def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
         assert refused(command("--port", port, "--json", ASTERISM_HOME=str(tmp_path))) == "gql.cannot_serve"
 
 
+def test_without_a_graph_to_read_it_does_not_start(tmp_path: Path) -> None:
+    environment = {"ASTERISM_HOME": str(tmp_path), "ASTERISM_NEO4J_URI": "bolt://127.0.0.1:1"}
+    assert refused(command("--port", "0", "--json", **environment)) == "graph.unreachable"
+
+
 @pytest.mark.parametrize(
     ("host", "local"),
     [

@@ -1,7 +1,7 @@
 """Arrow schemas that cross part boundaries. A row is one fact; null means unknown, never a sentinel.
 
 `DETECTION` is the hot record: everything the hot lane knows of an alert without its history, the same for every survey.
-Column names are the property names of the graph and the field names of the API.
+Column names are the property names of the graph; the API groups some of them (``time``, ``photometry``).
 """
 
 from __future__ import annotations

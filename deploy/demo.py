@@ -36,9 +36,9 @@ from asterism.lake import Lake
 from asterism.progress import console, progress
 from asterism.settings import Settings
 
-_QUERY = """query ($key: ID!) { object(key: $key) { key ra dec firstSeen { iso } nDetections
-  alerts(first: 3) { edges { node { key band photometry { mag magErr } time { iso } } } }
-  source { key } } }"""
+_QUERY = """query ($key: ID!) { object(key: $key) { key ra dec nDetections firstDetection { iso }
+  alerts(first: 3) { edges { node { key time { iso } photometry { band mag magErr } } } }
+  sameAs { separationArcsec source { key objects { object { key survey } } } } } }"""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ reader takes each offset once.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +49,8 @@ class ArchiveWriter:
     """
 
     def __init__(self, root: Path, topic: str, partition: int, start: int, end: int) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,248}", topic):
+            raise ArchiveError(f"{topic!r:.80} is not a topic name")
         self._path = root / topic / f"{topic}-{partition}-{start}-{end}.arrow"
         self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
 

@@ -4,11 +4,11 @@ A message is either an Avro object container of one record (ZTF), or the magic b
 schema id and the bare record (LSST). `Decoder.decode` reads only as far as the last wanted field; one bad
 packet never stops a batch.
 
-What that leaves unseen: damage behind the wanted fields. A container is caught all the same, for its block's
-length and sync marker must fit; a framed message carries no length, so one that is cut within its history or
-cutouts passes here and is found by `Decoder.decode_full` in the science lane (Kafka's own checksum makes that
-unlikely). For framed messages the id alone says which version it is: bytes of LSST 9.0 also decode, wrongly
-labelled, as 10.0.
+What that leaves unseen: damage in fields that are not wanted, and behind them. A container is caught all the
+same if it is cut, for its block's length and sync marker must fit; a framed message carries no length, so one
+that is cut within its history or cutouts passes here and is found by `Decoder.decode_full` in the science lane
+(Kafka's own checksum makes that unlikely). For framed messages the id alone says which version it is: bytes of
+LSST 9.0 also decode, wrongly labelled, as 10.0.
 """
 
 from __future__ import annotations
@@ -147,16 +147,14 @@ class Decoder:
 
     def _read(self, payload: bytes) -> tuple[Plan, Row]:
         body = self._open(payload)
-        stream = io.BytesIO(body.data)
-        stream.seek(body.start)
         try:
-            row = body.plan.read(stream)
+            row, end = body.plan.read(body.data, body.start)
         except TruncatedPacketError as error:
             if body.framed:
                 raise
             raise UndecodableError("the record is longer than its container says") from error
-        if stream.tell() > body.stop:
-            raise UndecodableError(f"the record reads to byte {stream.tell()}, beyond its end at {body.stop}")
+        if end > body.stop:
+            raise UndecodableError(f"the record reads to byte {end}, beyond its end at {body.stop}")
         return body.plan, row
 
     def _open(self, payload: bytes) -> _Body:
@@ -169,16 +167,12 @@ class Decoder:
             return self._open_container(payload)
         if payload.startswith(FRAME_MAGIC):
             if len(payload) <= _FRAME_BYTES:
-                raise TruncatedPacketError(
-                    f"the message has {len(payload)} bytes, not even its schema id and a record"
-                )
+                raise TruncatedPacketError(f"the message has {len(payload)} bytes, not even its schema id and a record")
             schema_id = int.from_bytes(payload[1:_FRAME_BYTES], "big")
             return _Body(self._plan_of(schema_id), payload, _FRAME_BYTES, len(payload), framed=True)
         if MAGIC.startswith(payload):
             raise TruncatedPacketError(f"the packet has {len(payload)} bytes, not even its magic number")
-        raise WrongMagicError(
-            f"the packet begins with {payload[:8].hex()}, neither a container nor a framed message"
-        )
+        raise WrongMagicError(f"the packet begins with {payload[:8].hex()}, neither a container nor a framed message")
 
     def _open_container(self, payload: bytes) -> _Body:
         header, plan = self._header(payload)

@@ -16,6 +16,7 @@ from typing import Any, cast
 import fastavro
 
 from asterism.ingest.errors import SchemaInvalidError, TruncatedPacketError, UndecodableError
+from asterism.ingest.scan import compile_scanner
 from asterism.ingest.surveys import recognise
 from asterism.ingest.surveys.survey import NAMESPACE, Field
 from asterism.ingest.writer import Location, WriterSchema
@@ -46,7 +47,8 @@ class Plan:
         found: dict[Field, Location] = {}
         for wanted in self.survey.fields:
             self._find(wanted, found)
-        self._prefix = writer.parsed(writer.cut(list(found.values())))
+        cut = writer.cut(list(found.values()))
+        self._prefix = writer.parsed(cut)
         self._getters: list[tuple[str | None, list[Field], Any]] = []
         for outer in dict.fromkeys(place.name if place.inner_name else None for place in found.values()):
             inside = {
@@ -55,6 +57,12 @@ class Plan:
                 if (place.name if place.inner_name else None) == outer
             }
             self._getters.append((outer, list(inside), _tuple_getter(list(inside.values()))))
+
+        self._order = [wanted for _, fields, _ in self._getters for wanted in fields]
+        places = {(place.outer_index, place.inner_index): wanted for wanted, place in found.items()}
+        self._scanner = compile_scanner(cut, places)
+        scanned = [places[place] for place in sorted(places, key=lambda place: (place[0], place[1] or 0))]
+        self._arrange = _tuple_getter([scanned.index(wanted) for wanted in self._order])
 
     def _find(self, wanted: Field, found: dict[Field, Location]) -> None:
         for path in wanted.paths:
@@ -73,14 +81,21 @@ class Plan:
     def _whole(self) -> Any:
         return self.writer.parsed()
 
-    def read(self, stream: io.BytesIO) -> Row:
-        """Read the wanted fields of one record; leaves `stream` behind the last of them.
+    def read(self, data: bytes, start: int) -> tuple[Row, int]:
+        """Read the wanted fields of the record that begins at `start`; return them and where the last one ends.
 
         Raises
         ------
         TruncatedPacketError, UndecodableError
             If the bytes end too early or contradict the schema.
         """
+        if self._scanner is not None and (scanned := self._scanner.read(data, start)) is not None:
+            return self._arrange(scanned[0]), scanned[1]
+        stream = io.BytesIO(data)
+        stream.seek(start)
+        return self._read_with_library(stream), stream.tell()
+
+    def _read_with_library(self, stream: io.BytesIO) -> Row:
         record = read_record(stream, self._prefix)
         values: Row = ()
         for outer, fields, getter in self._getters:
@@ -106,12 +121,8 @@ class Plan:
 
     def columns(self, rows: Sequence[Row]) -> dict[Field, Sequence[Any]]:
         """Turn what `read` gave into a sequence per field of the survey; fields the schema lacks are null."""
-        order = [wanted for _, fields, _ in self._getters for wanted in fields]
-        columns: dict[Field, Sequence[Any]] = dict(zip(order, zip(*rows, strict=True), strict=True))
-        return {
-            wanted: columns.get(wanted, [self._constants.get(wanted)] * len(rows))
-            for wanted in self.survey.fields
-        }
+        columns: dict[Field, Sequence[Any]] = dict(zip(self._order, zip(*rows, strict=True), strict=True))
+        return {wanted: columns.get(wanted, [self._constants.get(wanted)] * len(rows)) for wanted in self.survey.fields}
 
 
 def read_record(stream: io.BytesIO, schema: Any) -> Any:
@@ -131,12 +142,10 @@ def read_record(stream: io.BytesIO, schema: Any) -> Any:
             raise TruncatedPacketError("the packet ends within its record") from error
         raise UndecodableError(f"the record contradicts its schema: {error}") from error
     except Exception as error:  # damaged bytes make the library raise nearly anything
-        raise UndecodableError(
-            f"the record contradicts its schema: {type(error).__name__} {error}"
-        ) from error
+        raise UndecodableError(f"the record contradicts its schema: {type(error).__name__} {error}") from error
 
 
-def _tuple_getter(names: list[str]) -> Any:
+def _tuple_getter(names: Sequence[str | int]) -> Any:
     if len(names) == 1:
         return lambda record: (record[names[0]],)
     return itemgetter(*names)

@@ -107,10 +107,13 @@ def plain(payload: bytes, framed_schema: Any = None) -> tuple[Record, Record]:
     return record, reader.writer_schema
 
 
+def finite(value: Any) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
 def known(value: Any) -> float | None:
-    if value is None or not math.isfinite(value) or value == -999.0:
-        return None
-    return float(value)
+    """What ZTF knows: not -999. LSST has no such value, its fluxes may well be -999 nJy."""
+    return None if value == -999.0 else finite(value)
 
 
 def expected(record: Record, schema: Record) -> Record:
@@ -167,7 +170,7 @@ def expected_ztf(record: Record) -> Record:
 
 def expected_lsst(record: Record, schema: Record) -> Record:
     source = record["diaSource"]
-    flux, error = known(source["psfFlux"]), known(source["psfFluxErr"])
+    flux, error = finite(source["psfFlux"]), finite(source["psfFluxErr"])
     negative = source.get("isNegative")
     if negative is None and flux:
         negative = flux < 0
@@ -189,10 +192,10 @@ def expected_lsst(record: Record, schema: Record) -> Record:
         "fluxErr": error,
         "mag": None if not flux else -2.5 * math.log10(abs(flux) / 3631e9),
         "magErr": None if not flux or error is None else 2.5 / math.log(10) * error / abs(flux),
-        "snr": known(source["snr"]),
-        "apFlux": known(source["apFlux"]),
+        "snr": finite(source["snr"]),
+        "apFlux": finite(source["apFlux"]),
         "limitMag": None,
-        "reliability": known(source["reliability"]),
+        "reliability": finite(source["reliability"]),
         "rb": None,
         "nBad": None,
         "nDetections": None,

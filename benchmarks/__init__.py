@@ -1,0 +1,1 @@
+"""One module per benchmark: ``python -m benchmarks.b1 [--quick]`` from the root of the repository."""

@@ -1,0 +1,167 @@
+"""What all benchmarks share: interleaved rounds, paired ratios, goals, and one JSON line per figure.
+
+Times are CPU times of this process. Ours and the baseline take turns in every round, in changing order, and
+the ratio is the median of the rounds' ratios, so that what a neighbour does to the machine happens to both. A
+figure is timed only after both were shown to give the same result. Only ratios are judged; absolute rates
+depend on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One result.
+
+    Attributes
+    ----------
+    bench, figure : str
+        Which benchmark, and which of its figures.
+    value, baseline : float
+        Ours and the baseline's rate [unit], medians over the rounds.
+    unit : str
+        Unit of both.
+    ratio : float
+        Ours over the baseline, median of the rounds' ratios.
+    goal : float or None
+        Least ratio wanted; None if the figure is stated without a goal.
+    holds : bool or None
+        Whether the goal is reached.
+    quick : bool
+        A tenth of the size and half of the goal.
+    """
+
+    bench: str
+    figure: str
+    value: float
+    unit: str
+    baseline: float
+    ratio: float
+    goal: float | None
+    holds: bool | None
+    quick: bool
+
+
+class Bench:
+    """One run of a benchmark; collects figures, prints them and writes them down.
+
+    Parameters
+    ----------
+    name : str
+        Its name, such as ``B1``; also the section of ``goals.toml``.
+    arguments : sequence of str, optional
+        Command line: ``--quick``, ``--rounds N``, ``--out FOLDER``.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str] | None = None) -> None:
+        parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name.lower()}")
+        parser.add_argument("--quick", action="store_true", help="a tenth of the size, half of the ratios")
+        parser.add_argument("--rounds", type=int, default=7, help="rounds of ours and the baseline (default 7)")
+        parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the JSON results")
+        options = parser.parse_args(arguments)
+        self.name = name
+        self.quick: bool = options.quick
+        self.rounds: int = max(1, options.rounds)
+        self.facts: dict[str, Any] = {}
+        """What was measured on: sizes and counts, written beside the figures."""
+        self._out: Path = options.out
+        self._goals: dict[str, float] = tomllib.loads((HERE / "goals.toml").read_text(encoding="utf-8"))[name]
+        self._figures: list[Figure] = []
+
+    def size(self, full: int) -> int:
+        """Return how many items to use: `full`, or a tenth with ``--quick``."""
+        return max(1, full // 10) if self.quick else full
+
+    def compare(
+        self, figure: str, count: int, unit: str, ours: Callable[[], object], baseline: Callable[[], object]
+    ) -> Figure:
+        """Time two routes that were shown to be equal, print and keep the figure.
+
+        Parameters
+        ----------
+        figure : str
+            Name of the figure; its goal is looked up under it.
+        count : int
+            Items each call handles.
+        unit : str
+            Unit of ``count`` per CPU second.
+        ours, baseline : callable
+            The two routes.
+        """
+        times: dict[str, list[float]] = {"ours": [], "baseline": []}
+        routes = [("ours", ours), ("baseline", baseline)]
+        ours()  # compiles schemas and imports what is imported lazily
+        for number in range(self.rounds):
+            for label, route in routes if number % 2 else reversed(routes):
+                times[label].append(cpu_seconds(route))
+        ratio = statistics.median(b / a for a, b in zip(times["ours"], times["baseline"], strict=True))
+        wanted = self._goals.get(figure)
+        goal = wanted / 2.0 if wanted is not None and self.quick else wanted
+        result = Figure(
+            bench=self.name,
+            figure=figure,
+            value=round(count / statistics.median(times["ours"]), 1),
+            unit=unit,
+            baseline=round(count / statistics.median(times["baseline"]), 1),
+            ratio=round(ratio, 2),
+            goal=goal,
+            holds=None if goal is None else ratio >= goal,
+            quick=self.quick,
+        )
+        self._figures.append(result)
+        print(json.dumps(asdict(result)), flush=True)
+        return result
+
+    def finish(self) -> int:
+        """Write the figures and return the exit code: 0 if every goal is reached, else 1.
+
+        Raises
+        ------
+        RuntimeError
+            If a goal of ``goals.toml`` was not measured.
+        """
+        missing = set(self._goals) - {figure.figure for figure in self._figures}
+        if missing:
+            raise RuntimeError(f"goals of {self.name} that were not measured: {sorted(missing)}")
+        self._out.mkdir(parents=True, exist_ok=True)
+        path = self._out / f"{self.name}{'.quick' if self.quick else ''}.json"
+        document = {"machine": machine(), "facts": self.facts, "figures": [asdict(item) for item in self._figures]}
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        failed = [figure.figure for figure in self._figures if figure.holds is False]
+        if failed:
+            print(f"{self.name}: below the goal: {', '.join(failed)}", file=sys.stderr)
+        return 1 if failed else 0
+
+
+def cpu_seconds(route: Callable[[], object]) -> float:
+    """Return the CPU time of one call [s], garbage of earlier ones collected before."""
+    gc.collect()
+    start = time.process_time()
+    route()
+    return time.process_time() - start
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures were measured on."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_1min": round(os.getloadavg()[0], 2),
+    }

@@ -28,9 +28,7 @@ from asterism.sky.healpix import (
 _SLACK_DEG = 1e-11
 """Added to every bound: rounding of positions and of the indexing library is a hundred times smaller."""
 
-Classify = Callable[
-    [NDArray[np.float64], NDArray[np.float64], float], tuple[NDArray[np.bool_], NDArray[np.bool_]]
-]
+Classify = Callable[[NDArray[np.float64], NDArray[np.float64], float], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 """(ra, dec of pixel centres, pixel radius; all deg) -> (may touch the region, lies wholly inside)."""
 
 
@@ -58,9 +56,7 @@ def separation_deg(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayL
     return np.asarray(np.degrees(np.arctan2(np.hypot(east, north), along)), dtype=np.float64)
 
 
-def position_angle_deg(
-    ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayLike
-) -> NDArray[np.float64]:
+def position_angle_deg(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayLike) -> NDArray[np.float64]:
     """Return the direction [deg] of the second position from the first, from north through east."""
     phi1, phi2 = np.radians(dec1), np.radians(dec2)
     d_ra = np.radians(np.subtract(ra2, ra1))
@@ -81,9 +77,7 @@ def offset(
     along = math.cos(phi) * (1.0 - 2.0 * sin_half2) - math.sin(phi) * inward
     up = math.sin(phi) * (1.0 - 2.0 * sin_half2) + math.cos(phi) * inward
     ra_out = ra + np.degrees(np.arctan2(east, along))
-    return normalise_ra(ra_out), np.asarray(
-        np.degrees(np.arctan2(up, np.hypot(along, east))), dtype=np.float64
-    )
+    return normalise_ra(ra_out), np.asarray(np.degrees(np.arctan2(up, np.hypot(along, east))), dtype=np.float64)
 
 
 @cache
@@ -99,9 +93,7 @@ def pixel_radius_deg(order: int) -> float:
     return float(separation_deg(45.0 * step, dec_centre, 0.0, dec_corner)) * (1.0 + 1e-9)
 
 
-def cone_ranges(
-    ra: float, dec: float, radius_deg: float, max_ranges: int = 64, max_order: int = MAX_ORDER
-) -> Ranges:
+def cone_ranges(ra: float, dec: float, radius_deg: float, max_ranges: int = 64, max_order: int = MAX_ORDER) -> Ranges:
     """Return at most `max_ranges` ranges that contain every position within `radius_deg` of the centre.
 
     Parameters

@@ -93,9 +93,7 @@ class EllipseLocalization(Localization):
         containment: float,
     ) -> Self:
         """Return an ellipse from semi-axes [deg] and the major one's angle from north through east [deg]."""
-        return cls(
-            ra, dec, semi_major_deg, semi_major_deg, semi_minor_deg, semi_minor_deg, containment, angle_deg
-        )
+        return cls(ra, dec, semi_major_deg, semi_major_deg, semi_minor_deg, semi_minor_deg, containment, angle_deg)
 
     @classmethod
     def from_box(
@@ -149,7 +147,7 @@ class EllipseLocalization(Localization):
         return float(min(math.pi / 4.0 * self._spread() * DEG2_PER_SR * _q2_of(level), SKY_DEG2))
 
     @override
-    def ranges(self, level: float, max_order: int = MAX_ORDER, max_ranges: int = 500) -> Ranges:
+    def ranges(self, level: float, max_order: int = MAX_ORDER, max_ranges: int = 256) -> Ranges:
         """Return order-29 ranges that contain the contour of probability `level`.
 
         A pixel is dropped when even the point of it nearest in q must lie outside: q changes by at most

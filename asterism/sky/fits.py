@@ -52,9 +52,7 @@ def read_skymap(source: Path | bytes, limits: Limits | None = None) -> SkyMapLoc
     with TableFile(source, bounds) as table:
         frame = str(table.header.get("COORDSYS", "")).upper()
         if frame not in _CELESTIAL:
-            raise SkyError(
-                f"map is in coordinate system {frame!r:.20}, not celestial", hint="rotate it to ICRS first"
-            )
+            raise SkyError(f"map is in coordinate system {frame!r:.20}, not celestial", hint="rotate it to ICRS first")
         if "UNIQ" in table.columns:
             return _localization(_multi_order(table, bounds), _names(table, (_DENSITY,)))
         names = _names(table, (*_PROBABILITY, _DENSITY))
@@ -95,9 +93,7 @@ def _flat(table: TableFile, names: list[str], limits: Limits) -> Rows:
         raise SkyMapTooLargeError(f"flat map has {pixels} pixels, more than {limits.pixels}")
     order = next((k for k in range(_MAX_ORDER + 1) if 12 * 4**k == pixels), None)
     if order is None or table.header.get("NSIDE", 2**order) != 2**order:
-        raise SkyError(
-            f"{pixels} pixels with NSIDE {table.header.get('NSIDE')} are no full HEALPix map of order <= 13"
-        )
+        raise SkyError(f"{pixels} pixels with NSIDE {table.header.get('NSIDE')} are no full HEALPix map of order <= 13")
     scale = _per_deg2(table, _DENSITY) if names[0] == _DENSITY else 1.0 / float(pixel_area_deg2(order))
     ordering = str(table.header.get("ORDERING", "")).upper()
     size = min(pixels, 4**_BLOCK_ORDER)
@@ -116,9 +112,7 @@ def _flat(table: TableFile, names: list[str], limits: Limits) -> Rows:
     return thin(Rows.concatenate(pieces), limits.rows)
 
 
-def _ring_as_nested(
-    table: TableFile, names: list[str], order: int, size: int
-) -> Iterator[NDArray[np.float64]]:
+def _ring_as_nested(table: TableFile, names: list[str], order: int, size: int) -> Iterator[NDArray[np.float64]]:
     """Yield a RING map in NESTED blocks; it must be unpacked whole first, in the precision of the file."""
     ring: dict[str, NDArray[np.generic]] = {}
     for number, block in enumerate(table.blocks(names, size)):

@@ -118,6 +118,8 @@ class TableFile:
         rows_a_block, remainder = divmod(size, repeat)
         if remainder or not rows_a_block:
             raise SkyError(f"{repeat} values per row do not divide blocks of {size}")
+        if self.rows * self._row_bytes > self._left:
+            raise SkyMapTooLargeError(f"map unpacks to more than {self._limits.unpacked_bytes} bytes")
         for start in range(0, self.rows, rows_a_block):
             count = min(rows_a_block, self.rows - start)
             table = np.frombuffer(self._read(count * self._row_bytes), dtype=layout)
@@ -125,18 +127,18 @@ class TableFile:
 
     def _find_table(self) -> Header:
         for number in range(_MAX_HDUS):
-            header = self._read_header()
-            if number == 0 and header.get("SIMPLE") is not True:
-                raise SkyError("not a FITS file")
+            header = self._read_header(b"XTENSION=" if number else b"SIMPLE  =")
             if header.get("XTENSION") == "BINTABLE":
                 return header
             self._skip(_padded(_data_bytes(header)))
         raise SkyError(f"no binary table among {_MAX_HDUS} extensions")
 
-    def _read_header(self) -> Header:
+    def _read_header(self, starts_with: bytes) -> Header:
         header: Header = {}
         for _ in range(_MAX_HEADER_BLOCKS):
             block = self._read(_BLOCK)
+            if not header and not block.startswith(starts_with):
+                raise SkyError("not a FITS file, or one with a damaged header")
             for start in range(0, _BLOCK, 80):
                 card = block[start : start + 80].decode("latin-1")
                 if card.rstrip() == "END":

@@ -10,8 +10,7 @@ from asterism.sky.mixture import MixtureLocalization
 from asterism.sky.skymap import SkyMapLocalization
 
 KINDS: dict[str, type[Localization]] = {
-    kind.kind: kind
-    for kind in (CircleLocalization, MixtureLocalization, EllipseLocalization, SkyMapLocalization)
+    kind.kind: kind for kind in (CircleLocalization, MixtureLocalization, EllipseLocalization, SkyMapLocalization)
 }
 """Class of each ``kind`` in records."""
 
@@ -26,7 +25,5 @@ def localization_from_record(record: Record) -> Localization:
     """
     kind = KINDS.get(str(record.get("kind")))
     if kind is None:
-        raise SkyError(
-            f"unknown kind of localization {record.get('kind')!r:.40}", hint=f"one of {', '.join(KINDS)}"
-        )
+        raise SkyError(f"unknown kind of localization {record.get('kind')!r:.40}", hint=f"one of {', '.join(KINDS)}")
     return kind.from_record(record)

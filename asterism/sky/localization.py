@@ -70,7 +70,7 @@ class Localization(ABC):
         """Return the area [deg2] of the smallest region that holds probability `level`, in (0, 1]."""
 
     @abstractmethod
-    def ranges(self, level: float, max_order: int = MAX_ORDER, max_ranges: int = 500) -> Ranges:
+    def ranges(self, level: float, max_order: int = MAX_ORDER, max_ranges: int = 256) -> Ranges:
         """Return order-29 ranges that contain the credible region.
 
         Parameters

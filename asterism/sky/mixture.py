@@ -108,9 +108,7 @@ GBM_PRE_2019 = Systematic(3.7, 0.90, 14.0)
 """Fermi GBM human-guided positions before RoboBA (Connaughton et al. 2015)."""
 
 
-def with_systematic(
-    ra: float, dec: float, radius_68_deg: float, systematic: Systematic
-) -> MixtureLocalization:
+def with_systematic(ra: float, dec: float, radius_68_deg: float, systematic: Systematic) -> MixtureLocalization:
     """Return a position whose statistical 68 % radius is widened by core and tail of a systematic error.
 
     Each part has radius ``hypot(statistical, systematic)``, which convolves the two while they are small.

@@ -93,7 +93,7 @@ def thin(rows: Rows, max_rows: int) -> Rows:
             break
         members = start[:, np.newaxis] + np.arange(4)
         density = rows.columns[members, 0]
-        wanted = min(-(-(len(rows) - max_rows) // 3), start.size)
+        wanted = min(-(-(len(rows) - max_rows) // 3), -(-start.size // 2))
         chosen = np.sort(np.argpartition(density.max(axis=1), wanted - 1)[:wanted])
         densest = members[chosen, density[chosen].argmax(axis=1)]
         uniq, columns = rows.uniq.copy(), rows.columns.copy()

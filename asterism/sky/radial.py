@@ -58,7 +58,7 @@ class RadialLocalization(Localization):
         return vmf.radius_of(self._quantile(level))
 
     @override
-    def ranges(self, level: float, max_order: int = MAX_ORDER, max_ranges: int = 500) -> Ranges:
+    def ranges(self, level: float, max_order: int = MAX_ORDER, max_ranges: int = 256) -> Ranges:
         """Return order-29 ranges that contain the cone of probability `level`."""
         return cone_ranges(self.ra, self.dec, self.radius(level), max_ranges, max_order)
 

@@ -38,6 +38,11 @@ from asterism.sky.localization import Localization, Nodes, Record, check_level
 SUM_TOLERANCE = 0.01
 """How far from 1 the probabilities of a map may sum."""
 
+_ROUNDING = 1e-12
+"""Sums this close to 1 are left alone, so that a stored map comes back bit by bit."""
+MAX_ROWS = 2**24
+"""Most rows a record may claim."""
+
 _LAYERS = ("mu", "sigma", "norm")
 
 
@@ -82,10 +87,9 @@ class SkyMapLocalization(Localization):
         area = (hi - lo) * (SKY_DEG2 / N_CELLS)
         total = float((density * area).sum())
         if not abs(total - 1.0) <= SUM_TOLERANCE:
-            raise SkyError(
-                f"map probabilities sum to {total:.6g}, not 1", hint="check the unit of the density"
-            )
-        density = density / total
+            raise SkyError(f"map probabilities sum to {total:.6g}, not 1", hint="check the unit of the density")
+        if abs(total - 1.0) > _ROUNDING:
+            density = density / total
         level, searched = _levels(density, area)
         for name, value in [
             ("uniq", uniq[by_cell]),
@@ -133,8 +137,11 @@ class SkyMapLocalization(Localization):
         return float(self._areas()[self._level < check_level(level)].sum())
 
     @override
-    def ranges(self, level: float, max_order: int = MAX_ORDER, max_ranges: int = 500) -> Ranges:
-        """Return the order-29 ranges of the pixels inside `level`: exactly these if they fit the limits."""
+    def ranges(self, level: float, max_order: int = MAX_ORDER, max_ranges: int = 2000) -> Ranges:
+        """Return the order-29 ranges of the pixels inside `level`: exactly these if they fit the limits.
+
+        Compact-binary maps need fewer than 400 at 90 % even for 10,000 deg2, noisy burst maps some thousand.
+        """
         inside = self._level < check_level(level)
         lo, hi = self.lo[inside], self.hi[inside]
         if not 0 <= max_order <= MAX_ORDER:
@@ -202,8 +209,8 @@ class SkyMapLocalization(Localization):
     def from_record(cls, record: Record) -> Self:
         """Build from what `as_record` returned."""
         rows, columns = record.get("rows"), record.get("columns")
-        if not isinstance(rows, int) or not isinstance(columns, dict):
-            raise SkyError("map record has no rows or columns")
+        if not isinstance(rows, int) or not 0 < rows <= MAX_ROWS or not isinstance(columns, dict):
+            raise SkyError("map record has no rows or columns, or too many")
         layers = None
         if all(name in columns for name in _LAYERS):
             layers = Distances(*(_unpack(columns[name], rows, "<f8") for name in _LAYERS))
@@ -220,9 +227,7 @@ class SkyMapLocalization(Localization):
         return np.asarray(np.where(covered, column[row], outside), dtype=np.float64)
 
 
-def _levels(
-    density: NDArray[np.float64], area: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _levels(density: NDArray[np.float64], area: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return probability and area [deg2] of all strictly denser rows, for each row."""
     by_density = np.argsort(-density, kind="stable")
     ranked = density[by_density]

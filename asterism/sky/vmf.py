@@ -93,9 +93,7 @@ def overlap(kappa1: float, kappa2: float, hav: float) -> float:
     total = kappa1 + kappa2
     joint = math.sqrt(max(total**2 - 4.0 * kappa1 * kappa2 * hav, 0.0))
     exponent = -4.0 * kappa1 * kappa2 * hav / (joint + total) if total else 0.0
-    return math.exp(
-        exponent + _log_scaled_sinhc(joint) - _log_scaled_sinhc(kappa1) - _log_scaled_sinhc(kappa2)
-    )
+    return math.exp(exponent + _log_scaled_sinhc(joint) - _log_scaled_sinhc(kappa1) - _log_scaled_sinhc(kappa2))
 
 
 def _log_scaled_sinhc(x: float) -> float:

@@ -7,14 +7,21 @@ import math
 import numpy as np
 import pytest
 from astropy import units
-from astropy.coordinates import Latitude, Longitude
+from astropy.coordinates import Latitude, Longitude, SkyCoord
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mocpy import MOC
 from numpy.typing import NDArray
 
 from asterism.errors import SkyError
-from asterism.sky.cone import cone_ranges, haversine, pixel_radius_deg, separation_deg
+from asterism.sky.cone import (
+    cone_ranges,
+    haversine,
+    offset,
+    pixel_radius_deg,
+    position_angle_deg,
+    separation_deg,
+)
 from asterism.sky.healpix import SKY_DEG2, Ranges, hpx29
 
 MILLIARCSEC = 1e-3 / 3600
@@ -47,9 +54,7 @@ def points_around(
 @example(0.0, -90.0, MILLIARCSEC, 0, 64)
 @example(360.0, 0.0, 180.0, 0, 64)
 @settings(max_examples=150, deadline=None)
-def test_every_position_in_a_cone_is_in_its_ranges(
-    ra: float, dec: float, radius: float, seed: int, most: int
-) -> None:
+def test_every_position_in_a_cone_is_in_its_ranges(ra: float, dec: float, radius: float, seed: int, most: int) -> None:
     rng = np.random.default_rng(seed)
     distance = np.concatenate([radius * np.sqrt(rng.uniform(0, 1, 60)), np.full(60, radius), [0.0]])
     points = points_around(ra, dec, distance, rng.uniform(0, 2 * np.pi, distance.size))
@@ -101,7 +106,7 @@ def test_an_impossible_radius_is_refused(radius: float) -> None:
 
 
 @given(RA, st.floats(-89.0, 89.0), st.floats(-12.0, -4.0))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_tiny_separations_keep_their_digits(ra: float, dec: float, exponent: float) -> None:
     step = 10.0**exponent
     moved = dec + step
@@ -112,7 +117,7 @@ def test_tiny_separations_keep_their_digits(ra: float, dec: float, exponent: flo
 
 
 @given(RA, DEC, st.floats(0.0, 180.0), st.floats(0.0, 6.28))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_separations_and_haversines_equal_the_angle_the_point_was_placed_at(
     ra: float, dec: float, distance: float, angle: float
 ) -> None:
@@ -122,10 +127,20 @@ def test_separations_and_haversines_equal_the_angle_the_point_was_placed_at(
 
 
 @given(RA, st.floats(-90.0, 90.0), st.floats(0.0, 1e-6))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_antipodes_are_half_a_turn_apart(ra: float, dec: float, off: float) -> None:
     assert separation_deg(ra, dec, ra + 180.0, -dec) == pytest.approx(180.0, abs=1e-12)
     if abs(dec) < 89:
-        assert separation_deg(ra, dec, ra + 180.0, -dec + off) == pytest.approx(
-            180.0 - ((-dec + off) + dec), abs=1e-12
-        )
+        assert separation_deg(ra, dec, ra + 180.0, -dec + off) == pytest.approx(180.0 - ((-dec + off) + dec), abs=1e-12)
+
+
+@given(RA, st.floats(-89.9, 89.9), st.floats(1e-6, 179.0), st.floats(0.0, 360.0))
+@settings(max_examples=60, deadline=None)
+def test_offsets_and_position_angles_are_astropys(ra: float, dec: float, distance: float, angle: float) -> None:
+    centre = SkyCoord(ra, dec, unit="deg")
+    expected = centre.directional_offset_by(angle * units.deg, distance * units.deg)
+    moved = offset(ra, dec, distance, angle)
+    assert separation_deg(*moved, expected.ra.deg, expected.dec.deg) == pytest.approx(0.0, abs=1e-9)
+    assert separation_deg(ra, dec, *moved) == pytest.approx(distance, abs=1e-11)
+    turn = position_angle_deg(ra, dec, *moved) - centre.position_angle(SkyCoord(*moved, unit="deg")).deg
+    assert math.sin(math.radians(float(turn)) / 2) * math.sin(math.radians(distance)) == pytest.approx(0.0, abs=1e-9)

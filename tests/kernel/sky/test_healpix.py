@@ -44,9 +44,7 @@ def as_set(pairs: list[tuple[int, int]]) -> set[int]:
 
 
 def make_ranges(pairs: list[tuple[int, int]]) -> Ranges:
-    return Ranges(
-        np.array([lo for lo, _ in pairs], dtype=np.int64), np.array([hi for _, hi in pairs], dtype=np.int64)
-    )
+    return Ranges(np.array([lo for lo, _ in pairs], dtype=np.int64), np.array([hi for _, hi in pairs], dtype=np.int64))
 
 
 @given(RA, DEC)
@@ -54,7 +52,7 @@ def make_ranges(pairs: list[tuple[int, int]]) -> Ranges:
 @example(0.0, -90.0)
 @example(360.0, 0.0)
 @example(-1e-20, 41.810314895778596)
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_a_position_lies_within_one_cell_radius_of_the_centre_of_its_cell(ra: float, dec: float) -> None:
     cell = hpx29(ra, dec)
     assert 0 <= cell < N_CELLS
@@ -64,7 +62,7 @@ def test_a_position_lies_within_one_cell_radius_of_the_centre_of_its_cell(ra: fl
 @given(PIXEL)
 @example((29, 12 * 4**29 - 1))
 @example((0, 11))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_a_pixel_of_any_order_is_found_again_from_its_centre_its_range_and_its_uniq(
     pixel: tuple[int, int],
 ) -> None:
@@ -78,7 +76,7 @@ def test_a_pixel_of_any_order_is_found_again_from_its_centre_its_range_and_its_u
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 360.0, exclude_max=True), DEC), min_size=1, max_size=20))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_mocpy_indexes_the_same_positions_into_the_same_cells_up_to_rounding(
     positions: list[tuple[float, float]],
 ) -> None:
@@ -96,6 +94,7 @@ def test_mocpy_indexes_the_same_positions_into_the_same_cells_up_to_rounding(
 @given(st.lists(RA, min_size=1, max_size=10))
 @example([-1e-300])
 @example([360.0])
+@settings(deadline=None)
 def test_right_ascension_is_normalised_to_the_half_open_turn(ra: list[float]) -> None:
     values = normalise_ra(ra)
     assert ((values >= 0) & (values < 360)).all()
@@ -129,10 +128,8 @@ def test_the_pixels_of_every_order_tile_the_sphere() -> None:
 
 
 @given(INTERVALS, st.lists(st.integers(0, 60), max_size=20))
-@settings(max_examples=200)
-def test_merged_ranges_hold_the_same_cells_as_a_set_of_integers(
-    pairs: list[tuple[int, int]], cells: list[int]
-) -> None:
+@settings(max_examples=200, deadline=None)
+def test_merged_ranges_hold_the_same_cells_as_a_set_of_integers(pairs: list[tuple[int, int]], cells: list[int]) -> None:
     lo, hi = merge_ranges([p[0] for p in pairs], [p[1] for p in pairs])
     assert (lo < hi).all()
     assert (lo[1:] > hi[:-1]).all()
@@ -141,7 +138,7 @@ def test_merged_ranges_hold_the_same_cells_as_a_set_of_integers(
 
 
 @given(INTERVALS, INTERVALS, st.integers(1, 6))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_unions_intersections_differences_equal_those_of_integer_sets(
     one: list[tuple[int, int]], two: list[tuple[int, int]], most: int
 ) -> None:

@@ -30,7 +30,8 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
     fi
     echo "Installing the pinned Python packages into .venv (a download of about 0.7 GB, once)"
     rm -f "$stamp"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+    # Debian's pip would build PySpark in a way it cannot cache; newer ones know no other way and no such option.
+    PIP_USE_PEP517=1 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
     .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
     printf '%s' "$wanted" > "$stamp"
 fi

@@ -207,9 +207,8 @@ def _range_length(tokens: Sequence[Token], index: int) -> int:
             f"range({text:.60}) has bounds that are no plain integers",
             hint="write them out, or pass a list with --param",
         ) from None
-    return (
-        len(range(start, stop + 1, max(1, *map(abs, step)) if step else 1)) if start <= stop else abs(start - stop) + 1
-    )
+    stride = max(1, *map(abs, step)) if step else 1
+    return abs(stop - start) // stride + 1
 
 
 def _check_nesting(tokens: Sequence[Token]) -> None:

@@ -1,4 +1,4 @@
-"""Rows to write into a graph."""
+"""Rows to write into a graph, and a graph to write them to."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from neo4j import Driver
 
+from asterism.graph.schema import initialise
 from asterism.ids import make_key
 from asterism.records import DETECTION
 from asterism.sky.healpix import hpx29
 
-DetectionTable = Callable[..., pa.Table]
+DATABASE = "neo4j"
 
 
-def detection(source: int | str, object_id: int | str | None = "ZTF18abcdefg", survey: str = "ztf", **values: Any) -> dict[str, Any]:
-    """Return a row of DETECTION: plausible, and every column that is not named is null."""
+def make_detection(
+    source: int | str = 1, object_id: int | str | None = "ZTF18abcdefg", survey: str = "ztf", **values: Any
+) -> dict[str, Any]:
+    """Return a plausible row of DETECTION; optional columns that are not named are null."""
     row: dict[str, Any] = dict.fromkeys(DETECTION.names)
     row |= {
         "alertKey": make_key(survey, source),
@@ -43,16 +47,36 @@ def detection(source: int | str, object_id: int | str | None = "ZTF18abcdefg", s
     return row
 
 
-def detections(*rows: dict[str, Any]) -> pa.Table:
+def make_detections(*rows: dict[str, Any]) -> pa.Table:
     """Return the rows as a table, as if delivered in this order."""
     return pa.Table.from_pylist([row | {"offset": offset} for offset, row in enumerate(rows)], schema=DETECTION)
 
 
-@pytest.fixture(name="detection")
-def detection_fixture() -> Callable[..., dict[str, Any]]:
-    return detection
+@pytest.fixture
+def detection() -> Callable[..., dict[str, Any]]:
+    """Make a row: ``detection(source, object_id, survey, **columns)``."""
+    return make_detection
 
 
-@pytest.fixture(name="detections")
-def detections_fixture() -> DetectionTable:
-    return detections
+@pytest.fixture
+def detections() -> Callable[..., pa.Table]:
+    """Make a table of rows: ``detections(row, ...)``."""
+    return make_detections
+
+
+@pytest.fixture
+def graph(empty_graph: Driver) -> Driver:
+    """A driver of a graph that is initialised and holds nothing but its format stamp."""
+    initialise(empty_graph, DATABASE)
+    return empty_graph
+
+
+@pytest.fixture
+def ask(graph: Driver) -> Callable[..., list[list[Any]]]:
+    """Run any statement and return the values of its rows."""
+
+    def run(statement: str, **parameters: Any) -> list[list[Any]]:
+        with graph.session(database=DATABASE) as session:
+            return session.run(statement, parameters).values()
+
+    return run

@@ -94,7 +94,8 @@ def _flat(table: TableFile, names: list[str], limits: Limits) -> Rows:
     order = next((k for k in range(_MAX_ORDER + 1) if 12 * 4**k == pixels), None)
     if order is None or table.header.get("NSIDE", 2**order) != 2**order:
         raise SkyError(f"{pixels} pixels with NSIDE {table.header.get('NSIDE')} are no full HEALPix map of order <= 13")
-    scale = _per_deg2(table, _DENSITY) if names[0] == _DENSITY else 1.0 / float(pixel_area_deg2(order))
+    is_density = names[0] == _DENSITY or any(word in table.columns[names[0]].unit.lower() for word in ("sr", "deg"))
+    scale = _per_deg2(table, names[0]) if is_density else 1.0 / float(pixel_area_deg2(order))
     ordering = str(table.header.get("ORDERING", "")).upper()
     size = min(pixels, 4**_BLOCK_ORDER)
     if ordering in {"NESTED", "NEST"}:
@@ -117,8 +118,9 @@ def _ring_as_nested(table: TableFile, names: list[str], order: int, size: int) -
     ring: dict[str, NDArray[np.generic]] = {}
     for number, block in enumerate(table.blocks(names, size)):
         for name, values in block.items():
-            whole = ring.setdefault(name, np.empty(12 * 4**order, dtype=values.dtype))
-            whole[number * size : number * size + len(values)] = values
+            if name not in ring:
+                ring[name] = np.empty(12 * 4**order, dtype=values.dtype)
+            ring[name][number * size : number * size + len(values)] = values
     for first in range(0, 12 * 4**order, size):
         index = nested_to_ring(np.arange(first, first + size), 2**order)
         yield _stack({name: values[index] for name, values in ring.items()}, names)

@@ -122,6 +122,12 @@ def test_a_multi_order_map_is_read_in_its_own_unit(
         assert sky_map.distances is None
 
 
+def test_a_flat_map_of_densities_is_read_in_its_unit() -> None:
+    per_deg2 = blob() * NPIX / 41252.96124941928
+    content = write({"PROB": per_deg2}, units_of={"PROB": "deg-2"}, ORDERING="NESTED")
+    same_everywhere(read_skymap(content), blob())
+
+
 def test_distance_layers_come_with_the_map_and_infinite_ones_are_unknown() -> None:
     columns = {
         "UNIQ": np.arange(4, 16),

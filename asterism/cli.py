@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import click
+from typing_extensions import override
 
 import asterism
 from asterism.errors import AsterismError
@@ -30,11 +31,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 class PartCommands(click.Group):
     """A group whose commands are loaded from the parts when they are asked for."""
 
+    @override
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names without importing any part."""
         del ctx
         return sorted(entry_points(group=GROUP).names)
 
+    @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the one part that owns the command."""
         del ctx
@@ -68,18 +71,18 @@ def print_result(document: Any, as_json: bool, text: Callable[[], str]) -> None:
 def main() -> None:
     """Run the command line and turn every error into an exit code and one line that says what to do."""
     try:
-        cli.main(standalone_mode=False)
+        outcome = cli.main(standalone_mode=False)
     except AsterismError as error:
         _report(error)
         sys.exit(1)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         console.print("interrupted", style="yellow")
         sys.exit(130)
+    if isinstance(outcome, int):
+        sys.exit(outcome)  # what a command gave to ctx.exit()
 
 
 def _report(error: AsterismError) -> None:

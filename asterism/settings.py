@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -19,6 +20,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from typing_extensions import override
 
 from asterism.errors import SettingsError
 
@@ -82,6 +84,7 @@ class Settings(BaseSettings):
         return self.home / "checkpoints"
 
     @classmethod
+    @override
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
@@ -92,13 +95,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources; the two files are read here, when settings are asked for."""
         del dotenv_settings, file_secret_settings
-        explicit = [init_settings(), env_settings(), config_file_values()]
-        home = next((Path(values["home"]) for values in explicit if "home" in values), Path(".asterism"))
+        explicit = [init_settings(), env_settings(), config_file_values(), {"home": ".asterism"}]
+        home = next(values["home"] for values in explicit if isinstance(values.get("home"), str | Path))
         return (
             init_settings,
             env_settings,
             InitSettingsSource(settings_cls, config_file_values()),
-            InitSettingsSource(settings_cls, _toml_values(home / STACK_FILE)),
+            InitSettingsSource(settings_cls, _toml_values(Path(home).expanduser() / STACK_FILE)),
         )
 
 
@@ -108,8 +111,17 @@ def config_file() -> Path:
 
 
 def config_file_values() -> dict[str, Any]:
-    """Return what the settings file sets; empty if it does not exist."""
-    return _toml_values(config_file())
+    """Return what the settings file sets; empty if there is none.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, or ``ASTERISM_CONFIG`` names one that does not exist.
+    """
+    path = config_file()
+    if "ASTERISM_CONFIG" in os.environ and not path.exists():
+        raise SettingsError(f"ASTERISM_CONFIG names {path}, which does not exist")
+    return _toml_values(path)
 
 
 def _toml_values(path: Path) -> dict[str, Any]:
@@ -139,6 +151,7 @@ def load_settings(**flags: Any) -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SettingsError(problems) from error
-    return settings.model_copy(
-        update={"home": settings.home.absolute(), "cache": settings.cache.expanduser().absolute()}
-    )
+    except pydantic_settings.SettingsError as error:
+        raise SettingsError(str(error), hint='in the environment a list is JSON, such as ["ztf", "lsst"]') from error
+    folders = {"home": settings.home, "cache": settings.cache}
+    return settings.model_copy(update={name: path.expanduser().absolute() for name, path in folders.items()})

@@ -28,9 +28,7 @@ def simulate() -> None:
 @click.option("--ztf", "n_ztf", type=click.IntRange(0), default=300, show_default=True, help="ZTF alerts")
 @click.option("--lsst", "n_lsst", type=click.IntRange(0), default=300, show_default=True, help="LSST alerts")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same bytes")
-@click.option(
-    "--duplicates", type=click.FloatRange(0, 1), default=0.0, help="Fraction of alerts delivered twice"
-)
+@click.option("--duplicates", type=click.FloatRange(0, 1), default=0.0, help="Fraction of alerts delivered twice")
 @click.option(
     "--corrupt",
     "corrupted",
@@ -41,9 +39,7 @@ def simulate() -> None:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder")
 @click.option("--publish", "to_kafka", is_flag=True, help="Publish to Kafka (setting kafka_bootstrap)")
 @click.option("--topic-prefix", default="", help="Put before the topics ztf and lsst")
-@click.option(
-    "--partitions", type=click.IntRange(1), default=4, show_default=True, help="Of a topic that is made"
-)
+@click.option("--partitions", type=click.IntRange(1), default=4, show_default=True, help="Of a topic that is made")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Most packets a second")
 @json_option
 def packets(

@@ -44,9 +44,7 @@ def end_of(consumer: Consumer, partition: TopicPartition) -> int:
 
 def consume(bootstrap: str, topic: str) -> list[tuple[int, bytes, bytes]]:
     """Return (partition, key, value) of everything in a topic, in order of offset within each partition."""
-    consumer = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "enable.partition.eof": False}
-    )
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "enable.partition.eof": False})
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     ends = {p: end_of(consumer, TopicPartition(topic, p)) for p in partitions}
     consumer.assign([TopicPartition(topic, p, 0) for p in partitions])

@@ -69,9 +69,7 @@ def truth(messages: list[Message]) -> Truth:
     return counted
 
 
-def test_counts_agree_with_a_reading_of_the_bytes(
-    messages: list[Message], seen: list[Seen], truth: Truth
-) -> None:
+def test_counts_agree_with_a_reading_of_the_bytes(messages: list[Message], seen: list[Seen], truth: Truth) -> None:
     assert truth.packets == len(messages) == N_ZTF + N_LSST + truth.duplicates + sum(truth.faults.values())
     assert truth.alerts == len({(alert.survey, alert.source_id) for alert in seen}) == N_ZTF + N_LSST
     owned = [f"{alert.survey}:{alert.object_id}" for alert in seen if alert.object_id]
@@ -89,9 +87,7 @@ def test_pairs_are_the_only_objects_of_two_surveys_near_each_other(seen: list[Se
         name: SkyCoord([a.ra for a in alerts], [a.dec for a in alerts], unit="deg")
         for name, alerts in by_survey.items()
     }
-    near, far = (
-        search_around_sky(sky["ztf"], sky["lsst"], radius) for radius in (0.3 * u.arcsec, 10 * u.arcsec)
-    )
+    near, far = (search_around_sky(sky["ztf"], sky["lsst"], radius) for radius in (0.3 * u.arcsec, 10 * u.arcsec))
     for found in (near, far):
         pairs = {
             (f"ztf:{by_survey['ztf'][i].object_id}", f"lsst:{by_survey['lsst'][j].object_id}")
@@ -199,9 +195,7 @@ def test_seeds_share_no_identifier() -> None:
 def test_duplicates_and_broken_packets_do_not_change_the_alerts() -> None:
     plain = [m.payload for m in generate_stream(5, 12, 12)]
     noisy = [
-        m.payload
-        for m in generate_stream(5, 12, 12, duplicates=0.5, corrupted=0.5)
-        if m.truth.outcome is Outcome.ALERT
+        m.payload for m in generate_stream(5, 12, 12, duplicates=0.5, corrupted=0.5) if m.truth.outcome is Outcome.ALERT
     ]
     assert noisy == plain
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -15,7 +15,7 @@ from asterism.settings import load_settings
 from asterism.simulate.errors import OutputExistsError
 from asterism.simulate.publish import publish
 from asterism.simulate.schema_lsst import write_schemas
-from asterism.simulate.stream import TOPICS, generate_stream
+from asterism.simulate.stream import TOPICS, Message, generate_stream
 from asterism.simulate.truth import Truth
 
 
@@ -84,7 +84,7 @@ def schemas(folder: Path, as_json: bool) -> None:
     print_result({"files": [str(path)]}, as_json, lambda: str(path))
 
 
-def _write(messages: Any, folder: Path, total: int) -> Truth:
+def _write(messages: Iterable[Message], folder: Path, total: int) -> Truth:
     if folder.exists() and any(folder.iterdir()):
         raise OutputExistsError(f"{folder} is not empty")
     for topic in TOPICS:

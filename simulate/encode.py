@@ -1,8 +1,8 @@
 """The little of Avro's binary form needed to put packets together from parts that are encoded once and
 used often.
 
-A history line is the same in every packet that repeats it, so its bytes are kept; encoding whole packets
-field by field costs ten times as much.
+A history line is the same in every packet that repeats it, so its bytes are kept; encoding whole packets field by
+field takes several times as long.
 """
 
 from __future__ import annotations

@@ -16,6 +16,4 @@ class GraphEngineError(GraphError):
     """Spark or GraphFrames failed while a graph algorithm ran, or GraphFrames does not load."""
 
     code = "graph.job_engine"
-    hint = (
-        "without a GraphFrames jar (ASTERISM_GRAPHFRAMES_JAR, <cache>/jars) plain Spark DataFrames are used"
-    )
+    hint = "without a GraphFrames jar (ASTERISM_GRAPHFRAMES_JAR, <cache>/jars) plain Spark DataFrames are used"

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from py4j.java_gateway import JavaObject  # type: ignore[import-untyped]
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
@@ -50,8 +54,9 @@ class GraphFramesEngine:
         from graphframes import GraphFrame
 
         ids, links = checked_graph(vertices, edges)
-        with spark_errors("GraphFrames connected components"):
-            try:
+        context = ids.sparkSession.sparkContext
+        try:
+            with spark_errors("GraphFrames connected components"), _checkpoint_folder(context):
                 raw = GraphFrame(ids, links).connectedComponents(
                     algorithm=self._algorithm,
                     broadcastThreshold=-1,  # adaptive execution deals with skew, several times faster
@@ -59,17 +64,39 @@ class GraphFramesEngine:
                 )
                 result = _named_by_smallest(raw)
                 raw.unpersist()
-            finally:
-                ids.unpersist()
-                links.unpersist()
+        finally:
+            ids.unpersist()
+            links.unpersist()
         return result
+
+
+@contextmanager
+def _checkpoint_folder(context: SparkContext) -> Iterator[None]:
+    """Give randomized contraction a folder for its intermediate tables: the configured one, or a passing
+    local one.
+
+    Raises
+    ------
+    GraphEngineError
+        If executors run elsewhere and no folder is configured: tables on separate discs would be read in
+        part.
+    """
+    if context.getConf().contains("spark.checkpoint.dir"):
+        yield
+    elif str(context.master).startswith("local"):
+        with TemporaryDirectory(prefix="asterism-components-") as folder:
+            context.setCheckpointDir(folder)
+            yield
+    else:
+        raise GraphEngineError(
+            "GraphFrames needs a folder that all executors share",
+            hint="set spark.checkpoint.dir in spark-defaults.conf",
+        )
 
 
 def _named_by_smallest(labelled: DataFrame) -> DataFrame:
     smallest = labelled.groupBy("component").agg(sf.min("id").alias("smallest"))
-    result = (
-        labelled.join(smallest, "component").select("id", sf.col("smallest").alias("component")).persist()
-    )
+    result = labelled.join(smallest, "component").select("id", sf.col("smallest").alias("component")).persist()
     result.count()
     return result
 

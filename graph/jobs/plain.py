@@ -22,19 +22,17 @@ class PlainEngine:
     def connected_components(self, vertices: DataFrame, edges: DataFrame) -> DataFrame:
         """Label vertices with the smallest id they are connected to; see `GraphEngine`."""
         ids, links = checked_graph(vertices, edges)
-        with spark_errors("connected components on DataFrames"):
-            try:
+        try:
+            with spark_errors("connected components on DataFrames"):
                 stars = _stars(links)
-            finally:
-                links.unpersist()
-            labels = stars.select(sf.col("src").alias("id"), sf.col("dst").alias("component"))
-            labelled = ids.join(labels, "id", "left").select(
-                "id", sf.coalesce("component", "id").alias("component")
-            )
-            result = labelled.persist()
-            result.count()
-            release_checkpoint(stars)
+                labels = stars.select(sf.col("src").alias("id"), sf.col("dst").alias("component"))
+                labelled = ids.join(labels, "id", "left")
+                result = labelled.select("id", sf.coalesce("component", "id").alias("component")).persist()
+                result.count()
+                release_checkpoint(stars)
+        finally:
             ids.unpersist()
+            links.unpersist()
         return result
 
 

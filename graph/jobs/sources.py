@@ -84,9 +84,7 @@ def assign(groups: Iterable[Sequence[Member]], existing: Mapping[str, SourceStat
         sources[chosen] = SourceState(anchor.ra, anchor.dec, None)
         for other in known[1:]:
             sources[other] = SourceState(existing[other].ra, existing[other].dec, chosen)
-        separations = (
-            separation_deg([m.ra for m in group], [m.dec for m in group], anchor.ra, anchor.dec) * 3600
-        )
+        separations = separation_deg([m.ra for m in group], [m.dec for m in group], anchor.ra, anchor.dec) * 3600
         for member, separation in zip(group, separations.tolist(), strict=True):
             links[member.key] = Link(chosen, separation)
     return Assignment(sources, links)

@@ -9,7 +9,7 @@
     +-- SkyError                  a localization cannot be built or read
     |     +-- SkyMapTooLargeError     ... because unpacked it would exceed the limit
     +-- LakeError                 the lake cannot be read or written
-    +-- JournalError              the journal is damaged, locked or cannot be written
+    +-- JournalError              the journal cannot be read or written
 
 Each part adds its own branch in ``<part>/errors.py``, derived from `AsterismError`. ``docs/errors.md`` is generated
 from the whole tree (``make docs``) and a test compares the two.

@@ -1,7 +1,7 @@
 """The lake: Parquet tables that outlive the graph.
 
-``detections/survey=<s>/night=<n>/<window>.parquet``, ``dead_letters/<window>.parquet`` and
-``ledger/<query>/<batch>.json``.
+``detections/survey=<s>/night=<n>/<window>.parquet``, ``dead_letters/<window>.parquet``, side tables
+``<table>/<window>.parquet`` (region and catalogue matches) and ``ledger/<query>/<batch>.json``.
 
 Invariants:
 
@@ -83,6 +83,27 @@ class Lake:
             entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             yield entry
 
+    def ledger_files(self) -> list[tuple[Path, int]]:
+        """Return file and time of writing [ns] of every finished batch, oldest first."""
+        entries = [(path, path.stat().st_mtime_ns) for path in (self.root / "ledger").glob("*/*.json")]
+        return sorted(entries, key=lambda entry: (entry[1], entry[0]))
+
+    def write_side_table(self, table: str, window: str, rows: pa.Table) -> None:
+        """Write what was derived from one delivery window, such as its region matches; replaces an earlier file."""
+        _write(self.root / table / f"{_checked(window)}.parquet", rows)
+
+    def side_table(self, table: str, window: str, columns: Sequence[str]) -> pa.Table | None:
+        """Return what was derived from a window; None if nothing was."""
+        path = self.root / table / f"{_checked(window)}.parquet"
+        return pq.read_table(path, columns=list(columns)) if path.is_file() else None
+
+    def side_rows(self, table: str, schema: pa.Schema) -> pa.Table:
+        """Return a side table of all windows."""
+        folder = self.root / table
+        return (
+            ds.dataset(folder, schema=schema, format="parquet").to_table() if folder.is_dir() else schema.empty_table()
+        )
+
     def detections(self, columns: Sequence[str] | None = None, where: ds.Expression | None = None) -> pa.Table:
         """Return detections, each delivery position once.
 
@@ -142,8 +163,7 @@ def _each_position_once(rows: pa.Table) -> pa.Table:
         return rows
     index = pa.array(range(rows.num_rows), pa.int64())
     first = (
-        rows.select(POSITION_COLUMNS).append_column("row", index).group_by(POSITION_COLUMNS).aggregate([("row",
-        "min")])
+        rows.select(POSITION_COLUMNS).append_column("row", index).group_by(POSITION_COLUMNS).aggregate([("row", "min")])
     )
     return rows.take(first["row_min"].combine_chunks().sort())
 

@@ -46,7 +46,8 @@ def progress(title: str, total: float | None = None) -> Iterator[Advance]:
         task = bars.add_task(title, total=total, note="")
 
         def advance(steps: float = 1, *, total: float | None = None, note: str | None = None) -> None:
-            extra = {} if note is None else {"note": note}
-            bars.update(task, advance=steps, total=total, **extra)
+            bars.update(task, advance=steps, total=total)
+            if note is not None:
+                bars.update(task, note=note)
 
         yield advance

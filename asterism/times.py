@@ -92,3 +92,8 @@ def datetime_to_mjd_tai(moment: datetime) -> float:
     if moment.tzinfo is None:
         raise ValueError("a datetime without time zone is not an instant")
     return float(mjd_utc_to_tai(moment.timestamp() / SECONDS_PER_DAY + _MJD_UNIX_EPOCH))
+
+
+def now_mjd_tai() -> float:
+    """Return the present instant as MJD TAI, by this machine's clock."""
+    return datetime_to_mjd_tai(datetime.now(UTC))

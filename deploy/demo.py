@@ -192,7 +192,7 @@ def finish(process: subprocess.Popen[str]) -> str:
     """Wait for a child and return what it printed."""
     output, _ = process.communicate()
     if process.returncode != 0:
-        raise DemoError(f"{process.args} ended with {process.returncode}")
+        raise DemoError(f"{process.args!r} ended with {process.returncode}")
     return output
 
 

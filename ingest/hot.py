@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql.functions import coalesce, col
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from asterism.batches import running_batch
+from asterism.graph.association.regions import REGION_MATCHES, latest_version, load_regions, match_table
 from asterism.graph.connection import connect
 from asterism.graph.writer import write_detections
 from asterism.ingest.source import INGESTED
-from asterism.lake import Lake
+from asterism.lake import Lake, window_name
 from asterism.logs import get_logger
 from asterism.records import DEAD_LETTER, DETECTION
 from asterism.settings import load_settings
@@ -69,45 +72,50 @@ class HotLane:
     def process(self, batch: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - offsets name it
         """Write one micro-batch to lake and graph and record it in the ledger (Spark's ``foreachBatch``)."""
         started = time.monotonic()
+        lake = Lake(load_settings(home=self.home).lake_path)
         owner = coalesce(col("objectKey"), col("alertKey"), col("offset").cast("string"))
-        outcomes = (
-            batch.mapInArrow(self.to_lake, from_arrow_schema(SHUFFLED))
-            .repartition(self.writers, owner)
-            .mapInArrow(self.to_graph, from_arrow_schema(OUTCOME))
-            .toArrow()
-        )
-        self.record(outcomes, LEDGER, time.monotonic() - started)
+        with running_batch(lake, LEDGER, partial(latest_version, lake)) as version:
+            outcomes = (
+                batch.mapInArrow(partial(self.to_lake, version), from_arrow_schema(SHUFFLED))
+                .repartition(self.writers, owner)
+                .mapInArrow(self.to_graph, from_arrow_schema(OUTCOME))
+                .toArrow()
+            )
+            self.record(outcomes, _windows(outcomes), version, LEDGER, time.monotonic() - started)
 
-    def record(self, outcomes: pa.Table, query: str, seconds: float) -> None:
-        """Write the ledger entry of a finished batch, named by the offset ranges it covered."""
+    def record(self, outcomes: pa.Table, windows: list[str], version: int, query: str, seconds: float) -> None:
+        """Write the ledger entry of a finished batch, named by the delivery windows it covered."""
         rows = _merged(outcomes).to_pylist()
         packets = sum(row["packets"] for row in rows)
         if packets == 0:
             return
-        ranges = sorted({(row["topic"], row["partition"], row["start"], row["end"]) for row in rows})
-        name = hashlib.sha256(json.dumps(ranges).encode()).hexdigest()[:24]
-        entry = {"query": query, "packets": packets, "outcomes": rows, "seconds": round(seconds, 3)}
+        name = hashlib.sha256(json.dumps(sorted(windows)).encode()).hexdigest()[:24]
+        entry = {"query": query, "packets": packets, "windows": sorted(windows), "regionVersion": version}
+        entry |= {"outcomes": rows, "seconds": round(seconds, 3)}
         Lake(load_settings(home=self.home).lake_path).write_ledger(query, name, entry)
         refused = sum(row["packets"] for row in rows if row["code"] is not None)
         get_logger("ingest.hot").info("batch in lake and graph", batch=name, packets=packets, dead_letters=refused)
 
-    def to_lake(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def to_lake(self, version: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Write one delivery window to the lake and pass its rows on without the bytes."""
         rows = pa.Table.from_batches(batches, schema=INGESTED)
         if rows.num_rows == 0:
             return
-        self.write_lake(rows)
+        self.write_lake(rows, version)
         yield from rows.select(SHUFFLED.names).cast(SHUFFLED).to_batches()
 
-    def write_lake(self, rows: pa.Table) -> None:
-        """Write rows of `INGESTED` to the tables they belong to."""
+    def write_lake(self, rows: pa.Table, version: int) -> None:
+        """Write rows of `INGESTED` to the tables they belong to, and which alerts lie in regions of `version`."""
         lake = Lake(load_settings(home=self.home).lake_path)
         refused = rows.filter(pc.is_valid(rows["code"]))
         if refused.num_rows:
             lake.write_dead_letters(refused.select(DEAD_LETTER.names).cast(DEAD_LETTER))
-        alerts = rows.filter(pc.is_null(rows["code"]))
+        alerts = rows.filter(pc.is_null(rows["code"])).select(DETECTION.names).cast(DETECTION)
         if alerts.num_rows:
-            lake.write_detections(alerts.select(DETECTION.names).cast(DETECTION))
+            lake.write_detections(alerts)
+        if version:
+            matches = match_table(load_regions(lake, version), alerts)
+            lake.write_side_table(REGION_MATCHES, window_name(rows), matches)
 
     def to_graph(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Write the alerts of one set of objects to the graph and yield what became of every packet."""
@@ -135,6 +143,12 @@ def outcomes_of(rows: pa.Table) -> pa.Table:
     named = counted.rename_columns({"offset_count": "packets", "offset_min": "start", "offset_max": "end"})
     end = named.column_names.index("end")
     return named.set_column(end, "end", pc.add(named["end"], 1)).select(OUTCOME.names).cast(OUTCOME)
+
+
+def _windows(outcomes: pa.Table) -> list[str]:
+    """Return the names of the Kafka windows that outcomes come from, as `asterism.lake.window_name` gives them."""
+    places = outcomes.group_by(["topic", "partition"]).aggregate([("start", "min"), ("end", "max")]).to_pylist()
+    return [f"{p['topic']}-{p['partition']}-{p['start_min']}-{p['end_max']}" for p in places]
 
 
 def _merged(outcomes: pa.Table) -> pa.Table:

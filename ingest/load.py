@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 
 import pyarrow as pa
 
+from asterism.batches import running_batch
 from asterism.formats import ensure_format
+from asterism.graph.association.regions import latest_version
 from asterism.ingest.archive import ArchiveWriter
 from asterism.ingest.decode import Decoder
 from asterism.ingest.files import iter_packets
@@ -17,6 +20,7 @@ from asterism.ingest.hot import OUTCOME, SHUFFLED, HotLane, outcomes_of
 from asterism.ingest.packets import Position
 from asterism.ingest.schemas import SchemaSource
 from asterism.ingest.source import INGESTED, ingested_rows
+from asterism.lake import Lake, window_name
 from asterism.progress import Advance
 from asterism.settings import Settings
 
@@ -47,16 +51,18 @@ def load_files(settings: Settings, paths: Sequence[Path], advance: Advance) -> p
     decoder = Decoder(SchemaSource(folder=settings.schema_folder, registry=settings.schema_registry))
     lane = HotLane(home=settings.home)
     outcomes = []
+    lake = Lake(settings.lake_path)
     for chunk in _chunks(iter_packets(paths)):
         started = time.monotonic()
         _archive(settings.archive_path, chunk)
         decoded = decoder.decode([payload for _, payload in chunk], [position for position, _ in chunk])
         rows = pa.Table.from_batches(ingested_rows(decoded), schema=INGESTED)
-        lane.write_lake(rows)
-        passed_on = rows.select(SHUFFLED.names).cast(SHUFFLED)
-        lane.write_graph(passed_on)
-        outcomes.append(outcomes_of(passed_on))
-        lane.record(outcomes[-1], LEDGER, time.monotonic() - started)
+        with running_batch(lake, LEDGER, partial(latest_version, lake)) as version:
+            lane.write_lake(rows, version)
+            passed_on = rows.select(SHUFFLED.names).cast(SHUFFLED)
+            lane.write_graph(passed_on)
+            outcomes.append(outcomes_of(passed_on))
+            lane.record(outcomes[-1], [window_name(rows)], version, LEDGER, time.monotonic() - started)
         advance(len(chunk))
     return pa.concat_tables([OUTCOME.empty_table(), *outcomes])
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,12 @@ class SourceOptions:
         )
 
 
+@lru_cache(maxsize=4)
+def _schemas(folder: Path | None, registry: str | None) -> SchemaSource:
+    """Return the schema source of this process: workers live longer than tasks, and a registry is asked once."""
+    return SchemaSource(folder=folder, registry=registry)
+
+
 class AlertSource(DataSource):
     """Registers the name and the schema."""
 
@@ -189,7 +196,7 @@ class AlertStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, OffsetRange)  # noqa: S101 - Spark hands back what partitions() gave
         where = (partition.topic, partition.partition, partition.start, partition.end)
-        decoder = Decoder(SchemaSource(folder=self.options.schema_folder, registry=self.options.registry))
+        decoder = Decoder(_schemas(self.options.schema_folder, self.options.registry))
         with ArchiveWriter(self.options.archive, *where) as archive:
             for positions, payloads in read_range(self.options.consumer(), partition):
                 archive.append(positions, payloads)
@@ -249,11 +256,12 @@ def read_range(consumer: Consumer, work: OffsetRange) -> Iterator[tuple[list[Pos
             positions: list[Position] = []
             payloads: list[bytes] = []
             for message in consumer.consume(min(CHUNK, work.end - reached), timeout=1.0):
-                if message.error() is not None:
+                offset = message.offset()
+                if message.error() is not None or offset is None:
                     reached = max(reached, _after_error(message, work))
-                elif message.offset() < work.end:
-                    reached = message.offset() + 1
-                    positions.append(Position(work.topic, work.partition, message.offset(), message.timestamp()[1]))
+                elif offset < work.end:
+                    reached = offset + 1
+                    positions.append(Position(work.topic, work.partition, offset, message.timestamp()[1]))
                     payloads.append(message.value() or b"")
                 else:
                     reached = work.end

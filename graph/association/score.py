@@ -83,7 +83,7 @@ def score(
 def total(terms: Mapping[str, Floats], without: str | None = None) -> Floats:
     """Return log L: the sum of the terms, missing ones adding nothing; optionally with one term left out."""
     kept = [np.where(np.isnan(values), 0.0, values) for name, values in terms.items() if name != without]
-    return np.sum(kept, axis=0)
+    return np.asarray(np.sum(kept, axis=0), dtype=np.float64)
 
 
 def fade_term(rate: ArrayLike, error: ArrayLike, fade: Fade) -> Floats:

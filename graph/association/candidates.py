@@ -1,0 +1,60 @@
+"""Objects of a region, from the graph: range seeks from ranges to objects, then their alerts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from neo4j import ManagedTransaction, Session
+
+from asterism.graph.association.regions import EventRegion
+from asterism.graph.association.rules import Cuts
+from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of
+from asterism.graph.connection import read
+
+_COLUMNS = ", ".join(
+    f"{'o' if name in {'firstMjdTai', 'ra', 'dec', 'hpx29'} else 'a'}.{name}"
+    for name in ALERTS.names
+    if name != "objectKey"
+)
+REGION_QUERY = (
+    "UNWIND $ranges AS range MATCH (o:Object) WHERE o.hpx29 >= range[0] AND o.hpx29 < range[1] "
+    "AND o.firstMjdTai >= $start AND o.firstMjdTai <= $end AND (o.public OR $nonpublic) "
+    "AND NOT EXISTS { (o)-[:MATCHES]->(c:CatalogSource) WHERE c.class IN $classes } "
+    f"MATCH (o)-[:HAS_ALERT]->(a:Alert) WHERE a.public OR $nonpublic RETURN [o.key, {_COLUMNS}] AS row"
+)
+"""Alerts of the objects first seen in the window inside the ranges; the plan seeks `Object(hpx29)`."""
+
+
+def region_objects(session: Session, region: EventRegion, cuts: Cuts, *, show_nonpublic: bool = False) -> ObjectSample:
+    """Return the objects in a region's ranges, first seen in its window, that pass the cuts.
+
+    Parameters
+    ----------
+    session : neo4j.Session
+        Open session.
+    region : EventRegion
+        Where and when.
+    cuts : Cuts
+        Which objects count.
+    show_nonpublic : bool
+        Use restricted alerts too.
+    """
+    ranges = [[int(lo), int(hi)] for lo, hi in zip(region.lo, region.hi, strict=True)]
+    rows = read(
+        session,
+        _rows,
+        ranges=ranges,
+        start=region.start,
+        end=region.end,
+        classes=list(cuts.catalogue_classes),
+        nonpublic=show_nonpublic,
+    )
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(ALERTS)
+    alerts = pa.table([pa.array(c, f.type) for c, f in zip(columns, ALERTS, strict=True)], schema=ALERTS)
+    sample = objects_of(alerts, cuts)
+    return sample.select(sample.passes)
+
+
+def _rows(tx: ManagedTransaction, /, **parameters: Any) -> list[list[Any]]:
+    return [record["row"] for record in tx.run(REGION_QUERY, parameters)]

@@ -1,0 +1,114 @@
+"""The events that association works on: current localization, kind, time and what the mission says of its nature."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from neo4j import ManagedTransaction, Session
+
+from asterism.errors import SkyError
+from asterism.graph.association.regions import EventRegion
+from asterism.graph.association.rules import RuleSet
+from asterism.graph.connection import read
+from asterism.graph.events import load_localization
+from asterism.logs import get_logger
+from asterism.sky.localization import Localization
+
+_log = get_logger("graph.association")
+
+
+@dataclass(frozen=True, eq=False)
+class ActiveEvent:
+    """An event that may have counterparts.
+
+    Attributes
+    ----------
+    key, kind : str
+        Its key and kind.
+    t0 : float
+        Time of the event, MJD TAI.
+    localization_key : str
+        Its current localization.
+    localization : Localization
+        The density on the sky.
+    p_astro : float
+        Probability that it is astrophysical, as the mission says; 1 where it says nothing.
+    """
+
+    key: str
+    kind: str
+    t0: float
+    localization_key: str
+    localization: Localization
+    p_astro: float
+
+    def region(self, rules: RuleSet) -> EventRegion:
+        """Return where and when alerts matter to this event."""
+        start, end = rules.kinds[self.kind].window
+        ranges = self.localization.ranges(rules.level)
+        window = (self.t0 + start, self.t0 + end)
+        return EventRegion(self.key, self.localization_key, self.kind, self.t0, *window, ranges.lo, ranges.hi)
+
+
+def active_events(
+    session: Session, maps: Path, kinds: Sequence[str], only: Sequence[str] | None = None
+) -> list[ActiveEvent]:
+    """Return the real, unretracted events of known kinds that have a time and a localization, by key.
+
+    Parameters
+    ----------
+    session : neo4j.Session
+        Open session.
+    maps : Path
+        The lake's folder of sky maps.
+    kinds : sequence of str
+        Kinds the rule set knows.
+    only : sequence of str, optional
+        Keys to look at; all if not given.
+
+    Raises
+    ------
+    GraphError
+        If the graph cannot be read.
+    """
+    found = []
+    for row in read(session, _events, list(kinds), None if only is None else list(only)):
+        try:
+            localization = load_localization(row["record"], maps)
+        except SkyError as error:
+            _log.error("localization unusable", event_key=row["key"], code=error.code, reason=error.message)
+            continue
+        p_astro = _p_astro(row["classification"])
+        found.append(ActiveEvent(row["key"], row["kind"], row["t0"], row["localization"], localization, p_astro))
+    return found
+
+
+def _events(tx: ManagedTransaction, kinds: list[str], only: list[str] | None) -> list[dict[str, Any]]:
+    result = tx.run(
+        "MATCH (e:Event) WHERE ($only IS NULL OR e.key IN $only) AND e.kind IN $kinds AND e.state = 'active' "
+        "AND e.standing = 'real' AND e.t0MjdTai IS NOT NULL AND e.currentLocalization IS NOT NULL "
+        "MATCH (l:Localization {key: e.currentLocalization}) "
+        "RETURN e.key AS key, e.kind AS kind, e.t0MjdTai AS t0, e.classification AS classification, "
+        "l.key AS localization, l.record AS record ORDER BY key",
+        kinds=kinds,
+        only=only,
+    )
+    return [dict(record) for record in result]
+
+
+def _p_astro(classification: object) -> float:
+    """Return 1 - P(Terrestrial), or the mission's own probability; 1 if it says neither."""
+    try:
+        classes = json.loads(classification) if isinstance(classification, str) else {}
+    except ValueError:
+        return 1.0
+    if not isinstance(classes, dict):
+        return 1.0
+    noise = classes.get("Terrestrial")
+    signal = classes.get("signalness", 1.0) if noise is None else 1.0 - float(noise)
+    return float(np.clip(signal, 1e-6, 1.0))

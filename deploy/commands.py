@@ -6,7 +6,9 @@ from dataclasses import asdict
 
 import click
 
-from asterism.cli import json_option, print_result
+from asterism.cli import json_option, print_json, print_result
+from asterism.deploy.application import run_application
+from asterism.deploy.demo import DemoPlan, run_demo
 from asterism.deploy.local.stack import LocalStack
 from asterism.settings import load_settings
 

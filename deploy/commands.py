@@ -10,6 +10,8 @@ from asterism.cli import json_option, print_json, print_result
 from asterism.deploy.application import run_application
 from asterism.deploy.demo import DemoPlan, run_demo
 from asterism.deploy.local.stack import LocalStack
+from asterism.graph.connection import connect
+from asterism.graph.schema import initialise
 from asterism.settings import load_settings
 
 
@@ -44,3 +46,26 @@ def _print_status(stack: LocalStack, as_json: bool) -> None:
         as_json,
         lambda: "\n".join(f"{r.name:6} {r.state:12} {r.address:28} pid {r.pid or '-':<8} {r.log}" for r in rows),
     )
+
+
+@click.command()
+@click.option("--until-caught-up", is_flag=True, help="Stop when everything published so far is in the graph.")
+def run(until_caught_up: bool) -> None:
+    """Run the Spark application, alerts from Kafka to lake and graph, until Ctrl-C."""
+    settings = load_settings()
+    with connect(settings) as driver:
+        initialise(driver, settings.neo4j_database)
+    run_application(settings, until_caught_up=until_caught_up)
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same packets.")
+@click.option("--ztf", type=click.IntRange(1), default=3000, show_default=True, help="ZTF alerts.")
+@click.option("--lsst", type=click.IntRange(1), default=1500, show_default=True, help="LSST alerts.")
+@click.option("--once", is_flag=True, help="Exit when done instead of serving until Ctrl-C.")
+@json_option
+def demo(seed: int, ztf: int, lsst: int, once: bool, as_json: bool) -> None:
+    """Stream generated packets through everything and show what became of them."""
+    summary = run_demo(load_settings(), DemoPlan(seed, ztf, lsst), once=once, quiet=as_json)
+    if as_json:
+        print_json(summary)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from asterism.fade import fade_rates
 from asterism.graph.association.rules import Cuts
 
 Floats = NDArray[np.float64]
@@ -35,11 +36,6 @@ ALERTS = pa.schema(
     ]
 )
 """One row per alert; ``firstMjdTai`` is the first detection known with that alert (null: the alert's own time)."""
-
-MAG_FLOOR = 0.03
-"""Added in quadrature to every magnitude error [mag]: calibration and colour terms the survey's error leaves out."""
-SHORTEST_BASELINE_DAYS = 0.02
-"""A fade rate needs detections at least this far apart."""
 
 
 @dataclass(frozen=True)
@@ -126,28 +122,10 @@ def _passes(alerts: pa.Table, cuts: Cuts) -> NDArray[np.bool_]:
 
 
 def _fade(alerts: pa.Table, owner: NDArray[np.int64], objects: int) -> tuple[Floats, Floats]:
-    """Fit a line to each (object, band) and combine the slopes of an object."""
-    mag, error, mjd = (_floats(alerts, name) for name in ("mag", "magErr", "mjdTai"))
-    bands, band = np.unique(
-        np.asarray([b or "" for b in alerts["band"].to_pylist()], dtype=np.str_), return_inverse=True
-    )
-    positive = np.asarray(pc.fill_null(alerts["isPositive"], True).to_numpy(), dtype=np.bool_)
-    used = np.isfinite(mag) & np.isfinite(error) & positive
-    group, size = (owner * bands.size + band)[used], objects * bands.size
-    weight = 1.0 / (error[used] ** 2 + MAG_FLOOR**2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        total = np.bincount(group, weight, size)
-        centre = np.bincount(group, weight * mjd[used], size) / total
-        offset = mjd[used] - centre[group]
-        spread = np.bincount(group, weight * offset**2, size)
-        slope = np.bincount(group, weight * offset * mag[used], size) / spread
-        information = np.where(spread / total >= (SHORTEST_BASELINE_DAYS / 2) ** 2, spread, 0.0)
-        information = information.reshape(objects, bands.size)
-        summed = information.sum(axis=1)
-        slopes = np.where(information > 0, slope.reshape(objects, bands.size), 0.0)
-        return (slopes * information).sum(axis=1) / np.where(summed > 0, summed, np.nan), 1.0 / np.sqrt(
-            np.where(summed > 0, summed, np.nan)
-        )
+    usable = pc.and_(pc.fill_null(alerts["isPositive"], True), pc.is_valid(alerts["band"]))
+    band = np.unique(np.asarray([b or "" for b in alerts["band"].to_pylist()], dtype=np.str_), return_inverse=True)[1]
+    mag = np.where(usable.to_numpy(), _floats(alerts, "mag"), np.nan)
+    return fade_rates(owner, objects, band, _floats(alerts, "mjdTai"), mag, _floats(alerts, "magErr"))
 
 
 def _floats(alerts: pa.Table, column: str) -> Floats:

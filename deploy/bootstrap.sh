@@ -28,7 +28,7 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
         echo "Creating .venv"
         "$python" -m venv --clear .venv
     fi
-    echo "Installing the pinned Python packages into .venv (a download of about 0.7 GB, once)"
+    echo "Installing the pinned Python packages into .venv (once; it takes some minutes)"
     rm -f "$stamp"
     # Debian's pip would build PySpark in a way it cannot cache; newer ones know no other way and no such option.
     PIP_USE_PEP517=1 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

@@ -224,8 +224,8 @@ def compose(document: Document) -> bytes:
     Parameters
     ----------
     document : Document
-        What it says. `version` and `problems` are not written: the result is always a VOEvent 2.0 in its
-        namespace.
+        What it says. `version` and `problems` are not written: the result is always a VOEvent 2.0 in its namespace.
+        The schema wants an error radius with every position, and an inference with every importance.
 
     Raises
     ------

@@ -117,6 +117,7 @@ class NotAcknowledgedError(SendError):
     """The receiver answered that it does not take the notice."""
 
     code = "voevent.nak"
+    hint = "the receiver's reason says what to change; sending the same bytes again may help after a full disk"
 
 
 class ListenError(NoticeError):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from asterism.voevent.clock import mjd_tai, mjd_tai_of_day, scale_of, utc_text
 from asterism.voevent.errors import NoticeTimeError
 
-MOMENTS = st.datetimes(datetime(1999, 1, 1), datetime(2026, 1, 1))  # noqa: DTZ001 - readings of a scale
+MOMENTS = st.datetimes(datetime(1999, 1, 1), datetime(2026, 1, 1))
 
 
 @settings(max_examples=40, deadline=None)

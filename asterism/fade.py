@@ -1,8 +1,9 @@
-"""How fast objects fade: one estimator for association, its background and the classifiers, so that their rates compare.
+"""How fast objects fade: one estimator for association, its background and the classifiers.
 
-A straight line through magnitude against time is fitted to each (object, band), weighted by inverse variance; the slopes
-of an object's bands are then combined by inverse variance. Bands are never mixed in one fit: a colour is no fade. The
-error is that of the measurements only; where a light curve bends, it says nothing about how badly a line describes it.
+A straight line through magnitude against time is fitted to each (object, band), weighted by inverse variance;
+the slopes of an object's bands are then combined by inverse variance. Bands are never mixed in one fit: a colour
+is no fade. The error is that of the measurements only; where a light curve bends, it does not say how badly a
+line describes it.
 """
 
 from __future__ import annotations

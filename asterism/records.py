@@ -6,6 +6,8 @@ Column names are the property names of the graph; the API groups some of them (`
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import pyarrow as pa
 
 
@@ -65,3 +67,66 @@ DEAD_LETTER = pa.schema(
     ]
 )
 """One row per delivered packet that could not be decoded."""
+
+
+class Status(StrEnum):
+    """What a science module can say; "nothing there" and "could not look" must never be mistaken for each other."""
+
+    VALUE = "value"
+    """It found or measured something."""
+    NONE = "none"
+    """It looked, and there is nothing, or not enough to say."""
+    FAILED = "failed"
+    """It could not look; to be tried again."""
+
+
+_MADE_BY = [
+    _field("status", pa.string(), "value, none or failed (asterism.records.Status)", required=True),
+    _field("detail", pa.string(), "why it failed"),
+    _field("module", pa.string(), "name of the science module", required=True),
+    _field("version", pa.int32(), "the module's version; of two results the higher counts", required=True),
+]
+
+CATALOGUE_MATCH = pa.schema(
+    [
+        _field("objectKey", pa.string(), "survey:objectId", required=True),
+        _field("alertKey", pa.string(), "alert whose position was matched", required=True),
+        _field("mjdTai", pa.float64(), "time of that alert, MJD TAI", required=True),
+        _field("public", pa.bool_(), "that alert may be shown to everybody", required=True),
+        _field("sourceKey", pa.string(), "catalogue:release:id"),
+        _field("catalogue", pa.string(), "name of the catalogue"),
+        _field("release", pa.string(), "its release; the rows of a release never change"),
+        _field("id", pa.string(), "the catalogue's own identifier"),
+        _field("class", pa.string(), "star, agn, galaxy or another coarse class"),
+        _field("type", pa.string(), "the catalogue's own, finer type"),
+        _field("ra", pa.float64(), "right ascension of the catalogued source, ICRS [deg]"),
+        _field("dec", pa.float64(), "declination of the catalogued source, ICRS [deg]"),
+        _field("hpx29", pa.int64(), "HEALPix nested index at order 29 of (ra, dec)"),
+        _field("distanceMpc", pa.float64(), "luminosity distance [Mpc]"),
+        _field("redshift", pa.float64(), "redshift"),
+        _field("mag", pa.float64(), "catalogue magnitude [mag]"),
+        _field("separationArcsec", pa.float64(), "angle between alert and source [arcsec]"),
+        _field("rank", pa.int32(), "1 for the nearest of this catalogue"),
+        _field("pChance", pa.float64(), "probability of a source of the class at least as near by chance"),
+        *_MADE_BY,
+    ]
+)
+"""One row per match of an alert's position with a catalogued source; a position without any has one row of status
+none, and one of status failed for each catalogue that could not be searched. Only matches fill the optional columns."""
+
+CLASSIFICATION = pa.schema(
+    [
+        _field("objectKey", pa.string(), "survey:objectId", required=True),
+        _field("lastSourceId", pa.string(), "newest alert that was looked at, by time and id", required=True),
+        _field("lastMjdTai", pa.float64(), "its time, MJD TAI", required=True),
+        _field("public", pa.bool_(), "only alerts that everybody may see were looked at", required=True),
+        _field("alerts", pa.int32(), "how many alerts were looked at", required=True),
+        _field("detections", pa.int32(), "how many of them could be used", required=True),
+        _field("class", pa.string(), "the module's verdict; unknown where status is none", required=True),
+        _field("prob", pa.float64(), "probability the module gives that class"),
+        _field("fadeRate", pa.float64(), "fade rate [mag/d], positive fades"),
+        _field("fadeRateErr", pa.float64(), "1 sigma of fadeRate [mag/d]"),
+        *_MADE_BY,
+    ]
+)
+"""One row per object and classifier."""

@@ -8,6 +8,7 @@
     +-- GraphNotInitialisedError    the database carries no format stamp
     +-- GraphQueryError             Neo4j refused or failed a statement of ours
     +-- DetectionTableError         the rows to write break the DETECTION schema
+    +-- EvidenceTableError          the rows to write break the schema of matches or classifications
     +-- AuditFailedError            the audit found violations
     +-- RuleSetError                an association rule set is unknown or malformed
     +-- CypherRefusedError          a user's query is not one the read-only gateway lets through
@@ -59,6 +60,13 @@ class DetectionTableError(GraphError):
 
     code = "graph.bad_detections"
     hint = "asterism.records.DETECTION says which columns are required; unknown numbers are null, never NaN"
+
+
+class EvidenceTableError(GraphError):
+    """A table of matches or classifications breaks its schema."""
+
+    code = "graph.bad_evidence"
+    hint = "asterism.records.CATALOGUE_MATCH and CLASSIFICATION say what science modules return"
 
 
 class AuditFailedError(GraphError):

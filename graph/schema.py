@@ -23,7 +23,18 @@ from asterism.formats import VERSIONS, check_stamp
 from asterism.graph.connection import mapped_errors, read, write
 from asterism.graph.errors import GraphNotInitialisedError
 
-LABELS = ("Alert", "Asterism", "Event", "Localization", "Notice", "Object", "Run", "Source")
+LABELS = (
+    "Alert",
+    "Asterism",
+    "CatalogSource",
+    "Classification",
+    "Event",
+    "Localization",
+    "Notice",
+    "Object",
+    "Run",
+    "Source",
+)
 """Labels with a unique ``key``. ``Asterism`` is the one node that carries the format stamp."""
 
 INDEXES = {

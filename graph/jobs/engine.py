@@ -38,8 +38,9 @@ class GraphEngine(Protocol):
         Returns
         -------
         DataFrame
-            ``id`` and ``component``, both int64: every vertex once, those without edges too. It is persisted,
-            and nothing else is: the caller calls ``unpersist`` and does not read it after that.
+            ``id`` and ``component``, both int64: every vertex once, those without edges too. It is persisted:
+            the caller calls ``unpersist`` and does not read it after that. Nothing else stays cached beyond the next
+            garbage collection of the JVM.
 
         Raises
         ------

@@ -51,8 +51,7 @@ def links(graph: Driver) -> dict[str, tuple[str, float]]:
 
 def merged(graph: Driver) -> dict[str, str | None]:
     return dict(
-        record.values()
-        for record in graph.execute_query("MATCH (s:Source) RETURN s.key, s.mergedInto").records
+        record.values() for record in graph.execute_query("MATCH (s:Source) RETURN s.key, s.mergedInto").records
     )
 
 
@@ -89,9 +88,7 @@ def test_planted_pairs_are_found_and_no_others(graph: Driver, spark: SparkSessio
         2,
     )
     assert written(report) == (2, 4)
-    (edge,) = graph.execute_query(
-        "MATCH (:Object {key: 'lsst:1'})-[s:SAME_AS]->() RETURN properties(s) AS p"
-    ).records
+    (edge,) = graph.execute_query("MATCH (:Object {key: 'lsst:1'})-[s:SAME_AS]->() RETURN properties(s) AS p").records
     assert edge["p"] == {"separationArcsec": 0.0, "radiusArcsec": 1.0, "method": "mutual-nearest"}
     (node,) = graph.execute_query("MATCH (s:Source {key: 'lsst:3'}) RETURN properties(s) AS p").records
     assert node["p"] == {"key": "lsst:3", "ra": 0.0, "dec": 60.0}
@@ -126,9 +123,7 @@ def test_sources_grow_merge_and_split_without_losing_their_names(graph: Driver, 
     assert {source for source, _ in links(graph).values()} == {"lsst:5", "gaia:7"}
     assert links(graph)["atlas:3"] == ("lsst:5", 0.0)
 
-    put(
-        graph, ("gaia:7", 10.0, 5.0 + 0.6 * ARCSEC), ("wise:x", 10.0, 5.0 + 0.7 * ARCSEC)
-    )  # they move together
+    put(graph, ("gaia:7", 10.0, 5.0 + 0.6 * ARCSEC), ("wise:x", 10.0, 5.0 + 0.7 * ARCSEC))  # they move together
     identify(graph, DATABASE, spark)
     assert merged(graph) == {"gaia:7": None, "lsst:5": "gaia:7"}
     assert {source for source, _ in links(graph).values()} == {"gaia:7"}
@@ -159,9 +154,7 @@ def test_a_run_that_died_half_way_is_finished_by_the_next(graph: Driver, spark: 
     assert digest(graph, DATABASE) == before
 
 
-def test_a_restricted_object_lends_neither_name_nor_position_to_a_source(
-    graph: Driver, spark: SparkSession
-) -> None:
+def test_a_restricted_object_lends_neither_name_nor_position_to_a_source(graph: Driver, spark: SparkSession) -> None:
     put(graph, ("lsst:1", 10.0, 5.0), public=False)
     put(graph, ("ztf:ZTF18a", 10.0, 5.0 + 0.5 * ARCSEC))
     identify(graph, DATABASE, spark)
@@ -217,6 +210,4 @@ def test_the_command_reports_in_json_and_in_words() -> None:
     assert (report["objects"], report["sources"], report["links_written"]) == (8, 2, 4)
     assert report["engine"].startswith(("plain Spark DataFrames", "GraphFrames"))
     result = CliRunner().invoke(job, ["identity", "--radius-arcsec", "2"], catch_exceptions=False)
-    assert (
-        "6 of 8 objects belong to 3 sources, at most 2 to one; 0 sources merged into others" in result.stdout
-    )
+    assert "6 of 8 objects belong to 3 sources, at most 2 to one; 0 sources merged into others" in result.stdout

@@ -33,9 +33,7 @@ def found(
     return pairs
 
 
-def brute_force(
-    survey: list[str], ra: list[float], dec: list[float], radius: float
-) -> dict[tuple[int, int], float]:
+def brute_force(survey: list[str], ra: list[float], dec: list[float], radius: float) -> dict[tuple[int, int], float]:
     """Measure every pair and ask every object for its nearest of each survey."""
     sky = SkyCoord(ra, dec, unit="deg")
     separation = sky[:, None].separation(sky[None, :]).to_value(u.arcsec)
@@ -89,9 +87,7 @@ def test_pairs_equal_a_search_of_everything_with_everything(
 def test_the_radius_is_kept_to_a_millionth_of_an_arcsecond(spark: SparkSession) -> None:
     inside, outside = (1 - 1e-6) * ARCSEC, (1 + 1e-6) * ARCSEC
     survey = ["lsst", "ztf", "lsst", "ztf"]
-    assert found(spark, survey, [10.0, 10.0, 20.0, 20.0], [5.0, 5.0 + inside, 5.0, 5.0 + outside]).keys() == {
-        (0, 1)
-    }
+    assert found(spark, survey, [10.0, 10.0, 20.0, 20.0], [5.0, 5.0 + inside, 5.0, 5.0 + outside]).keys() == {(0, 1)}
 
 
 def test_objects_of_one_survey_never_pair(spark: SparkSession) -> None:

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from asterism.cli import json_option, print_result
+from asterism.graph.association.commands import associate
 from asterism.graph.audit import RULE_COUNT, AuditReport
 from asterism.graph.audit import audit as run_audit
 from asterism.graph.connection import connect
@@ -36,6 +37,7 @@ def graph() -> None:
     """Prepare, ask, compare and check the graph."""
 
 
+graph.add_command(associate)
 graph.add_command(job)
 
 
@@ -77,11 +79,17 @@ def cypher(query: str, params: tuple[str, ...], limit: int, timeout: float, as_j
 
 
 @graph.command()
+@click.option(
+    "--history/--current",
+    default=False,
+    show_default="current",
+    help="Include closed links and replaced classifications, which depend on the order things came in.",
+)
 @json_option
-def digest(as_json: bool) -> None:
+def digest(history: bool, as_json: bool) -> None:
     """Hash all labels, types and properties: equal graphs, equal digests."""
     with _database() as (driver, database):
-        result = run_digest(driver, database)
+        result = run_digest(driver, database, history=history)
     print_result(asdict(result), as_json, lambda: _digest_text(result))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,48 +54,63 @@ class ActiveEvent:
         return EventRegion(self.key, self.localization_key, self.kind, self.t0, *window, ranges.lo, ranges.hi)
 
 
-def active_events(
-    session: Session, maps: Path, kinds: Sequence[str], only: Sequence[str] | None = None
-) -> list[ActiveEvent]:
-    """Return the real, unretracted events of known kinds that have a time and a localization, by key.
+class EventBook:
+    """Reads the active events; remembers localizations and regions, which never change once they have a key.
 
     Parameters
     ----------
-    session : neo4j.Session
-        Open session.
     maps : Path
         The lake's folder of sky maps.
-    kinds : sequence of str
-        Kinds the rule set knows.
-    only : sequence of str, optional
-        Keys to look at; all if not given.
-
-    Raises
-    ------
-    GraphError
-        If the graph cannot be read.
+    rules : RuleSet
+        Kinds, windows and level.
     """
-    found = []
-    for row in read(session, _events, list(kinds), None if only is None else list(only)):
-        try:
-            localization = load_localization(row["record"], maps)
-        except SkyError as error:
-            _log.error("localization unusable", event_key=row["key"], code=error.code, reason=error.message)
-            continue
-        p_astro = _p_astro(row["classification"])
-        found.append(ActiveEvent(row["key"], row["kind"], row["t0"], row["localization"], localization, p_astro))
-    return found
+
+    def __init__(self, maps: Path, rules: RuleSet) -> None:
+        self._maps = maps
+        self._rules = rules
+        self._localizations: dict[str, Localization] = {}
+        self._regions: dict[tuple[str, str, float], EventRegion] = {}
+
+    def region(self, event: ActiveEvent) -> EventRegion:
+        """Return where and when alerts matter to an event."""
+        key = (event.key, event.localization_key, event.t0)
+        if key not in self._regions:
+            self._regions[key] = event.region(self._rules)
+        return self._regions[key]
+
+    def read(self, session: Session) -> list[ActiveEvent]:
+        """Return the real, unretracted events of known kinds that have a time and a localization, by key.
+
+        Raises
+        ------
+        GraphError
+            If the graph cannot be read.
+        """
+        found = []
+        for row in read(session, _events, list(self._rules.kinds)):
+            try:
+                localization = self._localization(row["localization"], row["record"])
+            except SkyError as error:
+                _log.error("localization unusable", event_key=row["key"], code=error.code, reason=error.message)
+                continue
+            p_astro = _p_astro(row["classification"])
+            found.append(ActiveEvent(row["key"], row["kind"], row["t0"], row["localization"], localization, p_astro))
+        return found
+
+    def _localization(self, key: str, record: str) -> Localization:
+        if key not in self._localizations:
+            self._localizations[key] = load_localization(record, self._maps)
+        return self._localizations[key]
 
 
-def _events(tx: ManagedTransaction, kinds: list[str], only: list[str] | None) -> list[dict[str, Any]]:
+def _events(tx: ManagedTransaction, kinds: list[str]) -> list[dict[str, Any]]:
     result = tx.run(
-        "MATCH (e:Event) WHERE ($only IS NULL OR e.key IN $only) AND e.kind IN $kinds AND e.state = 'active' "
+        "MATCH (e:Event) WHERE e.kind IN $kinds AND e.state = 'active' "
         "AND e.standing = 'real' AND e.t0MjdTai IS NOT NULL AND e.currentLocalization IS NOT NULL "
         "MATCH (l:Localization {key: e.currentLocalization}) "
         "RETURN e.key AS key, e.kind AS kind, e.t0MjdTai AS t0, e.classification AS classification, "
         "l.key AS localization, l.record AS record ORDER BY key",
         kinds=kinds,
-        only=only,
     )
     return [dict(record) for record in result]
 

@@ -15,18 +15,23 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from neo4j import Driver
+import numpy as np
+from neo4j import Driver, Session
+from numpy.typing import NDArray
 
 from asterism.batches import older_batch_runs
 from asterism.graph.association.associate import Verdict, judge
 from asterism.graph.association.background import lake_objects, measure_background, observed_cells
 from asterism.graph.association.candidates import region_objects
-from asterism.graph.association.events import ActiveEvent, active_events
+from asterism.graph.association.events import ActiveEvent, EventBook
 from asterism.graph.association.links import close_links, write_verdict
-from asterism.graph.association.regions import REGION_MATCHES, RegionSet, publish_regions
+from asterism.graph.association.regions import REGION_MATCHES, publish_regions
 from asterism.graph.association.rules import RuleSet
+from asterism.graph.association.sample import ObjectSample
+from asterism.graph.errors import GraphUnreachableError
 from asterism.lake import Lake
 from asterism.logs import get_logger
 from asterism.settings import Settings
@@ -57,60 +62,77 @@ class Associator:
     wait_for_batches: bool = True
     _seen: set[tuple[str, int]] = field(default_factory=set, init=False)
     _known: dict[str, tuple[str, float]] = field(default_factory=dict, init=False)
+    _dirty: set[str] = field(default_factory=set, init=False)
     _unsettled: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.settings.lake_path)
+        self.book = EventBook(self.settings.lake_path / "maps", self.rules)
 
     def round(self) -> list[Verdict]:
-        """Do one round; return the verdicts written."""
-        touched = self._touched_events()
+        """Do one round; return the verdicts written. What an error left undone stays dirty for the next one."""
+        verdicts = []
+        self._dirty |= self._touched_events()
         with self.driver.session(database=self.settings.neo4j_database) as session:
-            events = active_events(session, self.settings.lake_path / "maps", tuple(self.rules.kinds))
-            regions = publish_regions(self.lake, [event.region(self.rules) for event in events])
+            events = self.book.read(session)
+            regions = publish_regions(self.lake, [self.book.region(event) for event in events])
             close_links(session, [event.key for event in events], now_mjd_tai())
-            dirty = [event for event in events if self._is_dirty(event, regions, touched)]
-            verdicts = self._judge(dirty, regions) if dirty else []
-            for verdict in verdicts:
-                open_now = write_verdict(session, verdict, now_mjd_tai())
-                _log.info(
-                    "event judged", event_key=verdict.event.key, candidates=open_now, region_version=regions.version
-                )
-        self._known = {event.key: (event.localization_key, event.t0) for event in events}
+            self._mark(events, regions.version)
+            sky = self._lake_sky() if self._dirty else None
+            for event in events:
+                if sky is not None and event.key in self._dirty:
+                    verdict = self._judge(session, event, *sky)
+                    written = write_verdict(session, verdict, now_mjd_tai())
+                    self._dirty.discard(event.key)
+                    _log.info("event judged", event_key=event.key, candidates=written, region_version=regions.version)
+                    verdicts.append(verdict)
         return verdicts
 
-    def follow(self, stop: threading.Event, pause_s: float = 1.0) -> None:
-        """Do rounds until `stop` is set, pausing after those that found nothing to do."""
-        while not stop.is_set():
-            if not self.round():
-                stop.wait(pause_s)
+    def follow(
+        self, stop: threading.Event, pause_s: float = 1.0, told: Callable[[Verdict], None] = lambda _: None
+    ) -> None:
+        """Do rounds until `stop` is set, with a pause between them; hand every verdict to `told`.
+
+        A database that goes away is waited for: the next round judges what this one could not.
+        """
+        while not stop.wait(pause_s):
+            try:
+                for verdict in self.round():
+                    told(verdict)
+            except GraphUnreachableError as error:
+                _log.error("round put off", code=error.code, reason=error.message)
 
     @property
     def settled(self) -> bool:
         """No event waits for a batch that began before its region was known."""
         return not self._unsettled
 
-    def _is_dirty(self, event: ActiveEvent, regions: RegionSet, touched: set[str]) -> bool:
-        if self._known.get(event.key) != (event.localization_key, event.t0):
-            self._unsettled[event.key] = regions.version
-            return True
-        version = self._unsettled.get(event.key)
-        if version is not None and not (self.wait_for_batches and older_batch_runs(self.lake, version)):
-            del self._unsettled[event.key]
-            return self.wait_for_batches
-        return event.key in touched
+    def _mark(self, events: list[ActiveEvent], version: int) -> None:
+        """Mark as dirty what changed, and once more what waited for older batches that are done now."""
+        active = {event.key for event in events}
+        self._known = {key: identity for key, identity in self._known.items() if key in active}
+        for event in events:
+            identity = (event.localization_key, event.t0)
+            if self._known.get(event.key) != identity:
+                self._known[event.key] = identity
+                self._dirty.add(event.key)
+                if self.wait_for_batches:
+                    self._unsettled[event.key] = version
+        done = {key for key, since in self._unsettled.items() if not older_batch_runs(self.lake, since)}
+        for key in done:
+            del self._unsettled[key]
+        self._dirty = (self._dirty | done) & active
 
-    def _judge(self, events: list[ActiveEvent], regions: RegionSet) -> list[Verdict]:
-        objects, observed = lake_objects(self.lake, self.rules), observed_cells(self.lake)
-        by_key = {region.event_key: region for region in regions.regions}
-        verdicts = []
-        with self.driver.session(database=self.settings.neo4j_database) as session:
-            for event in events:
-                region = by_key[event.key]
-                background = measure_background(objects, observed, region, self.rules)
-                found = region_objects(session, region, self.rules.cuts, show_nonpublic=self.settings.show_nonpublic)
-                verdicts.append(judge(event, region, found, background, self.rules))
-        return verdicts
+    def _lake_sky(self) -> tuple[ObjectSample, NDArray[np.int64]]:
+        return lake_objects(self.lake, self.rules), observed_cells(self.lake)
+
+    def _judge(
+        self, session: Session, event: ActiveEvent, objects: ObjectSample, observed: NDArray[np.int64]
+    ) -> Verdict:
+        region = self.book.region(event)
+        background = measure_background(objects, observed, region, self.rules)
+        found = region_objects(session, region, self.rules.cuts, show_nonpublic=self.settings.show_nonpublic)
+        return judge(event, region, found, background, self.rules)
 
     def _touched_events(self) -> set[str]:
         """Return the events in whose regions batches that finished since the last round found alerts."""
@@ -122,8 +144,3 @@ class Associator:
                     rows = self.lake.side_table(REGION_MATCHES, window, ["eventKey"])
                     touched.update([] if rows is None else rows["eventKey"].unique().to_pylist())
         return touched
-
-
-def associate_once(driver: Driver, settings: Settings, rules: RuleSet) -> list[Verdict]:
-    """Judge every active event from all that graph and lake hold now."""
-    return Associator(driver, settings, rules).round()

@@ -5,7 +5,9 @@ both ends, properties). A sum does not depend on the order in which a database r
 it does not lose what occurs twice. Values keep their type and every bit: 1, 1.0, "1" and True differ. Neo4j's
 internal ids are never looked at.
 
-What is left out stands in ``digest_exclusions.toml``, each with its reason. Memory is bounded: nodes are
+What is left out stands in ``digest_exclusions.toml``, each with its reason. *History*, links that are closed and
+classifications that newer ones have replaced, depends on the order in which things came; it is left out too unless
+asked for. Memory is bounded: nodes are
 streamed in pages by key. The digest is meant for a graph at rest; under writers it is that of no moment.
 """
 
@@ -18,7 +20,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from neo4j import Driver, ManagedTransaction, Session
 
@@ -58,6 +60,28 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
+class Past:
+    """What is history, and why.
+
+    Parameters
+    ----------
+    owner : str
+        Label or relationship type.
+    property : str
+        Name of the property that tells.
+    value : bool
+        Its value on history; what has another value or none is no history.
+    reason : str
+        Why it may differ between graphs whose present is equal.
+    """
+
+    owner: str
+    property: str
+    value: bool
+    reason: str
+
+
+@dataclass(frozen=True)
 class Digest:
     """The digest of a graph.
 
@@ -84,18 +108,38 @@ def load_exclusions() -> tuple[Exclusion, ...]:
     FormatError
         If an entry lacks a field or has an empty reason.
     """
+    return tuple(_entries("exclude", Exclusion))
+
+
+def load_past() -> tuple[Past, ...]:
+    """Return what this version of Asterism takes for history.
+
+    Raises
+    ------
+    FormatError
+        If an entry lacks a field or has an empty reason.
+    """
+    return tuple(_entries("history", Past))
+
+
+_Entry = TypeVar("_Entry", Exclusion, Past)
+
+
+def _entries(table: str, kind: type[_Entry]) -> list[_Entry]:
     text = files("asterism.graph").joinpath(_EXCLUSIONS_FILE).read_text(encoding="utf-8")
     try:
-        exclusions = tuple(Exclusion(**entry) for entry in tomllib.loads(text).get("exclude", []))
+        entries = [kind(**entry) for entry in tomllib.loads(text).get(table, [])]
     except TypeError as error:
         raise FormatError(f"{_EXCLUSIONS_FILE}: {error}") from error
-    for exclusion in exclusions:
-        if not exclusion.reason.strip():
-            raise FormatError(f"{_EXCLUSIONS_FILE}: {exclusion.owner}.{exclusion.property} gives no reason")
-    return exclusions
+    for entry in entries:
+        if not entry.reason.strip():
+            raise FormatError(f"{_EXCLUSIONS_FILE}: {entry.owner}.{entry.property} gives no reason")
+    return entries
 
 
-def digest(driver: Driver, database: str, exclusions: tuple[Exclusion, ...] | None = None) -> Digest:
+def digest(
+    driver: Driver, database: str, exclusions: tuple[Exclusion, ...] | None = None, *, history: bool = False
+) -> Digest:
     """Hash all labels, relationship types and properties of a graph.
 
     Parameters
@@ -106,6 +150,8 @@ def digest(driver: Driver, database: str, exclusions: tuple[Exclusion, ...] | No
         Name of the database.
     exclusions : tuple of Exclusion, optional
         What to leave out; what `load_exclusions` says if not given.
+    history : bool
+        Hash what `load_past` says is history, too.
 
     Raises
     ------
@@ -114,11 +160,12 @@ def digest(driver: Driver, database: str, exclusions: tuple[Exclusion, ...] | No
     """
     chosen = load_exclusions() if exclusions is None else exclusions
     skipped = frozenset((item.owner, item.property) for item in chosen)
+    scope = _Scope(skipped, () if history else load_past())
     total = _Sum(skipped)
     with driver.session(database=database) as session:
         for label in read(session, _labels):
-            _add_label(session, total, label)
-        total.include(read(session, _keyless, skipped))
+            _add_label(session, total, scope, label)
+        total.include(read(session, _keyless, scope))
     nodes, relationships = (dict(sorted(counts.items())) for counts in (total.nodes, total.relationships))
     return Digest(f"{total.value:064x}", nodes, relationships)
 
@@ -136,6 +183,35 @@ def _tagged(value: Any) -> dict[str, str]:
     if isinstance(value, bytes | bytearray):
         return {"bytes": bytes(value).hex()}
     return {type(value).__name__: value.iso_format() if hasattr(value, "iso_format") else repr(value)}
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What is looked at."""
+
+    skipped: frozenset[tuple[str, str]]
+    past: tuple[Past, ...]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Values the conditions refer to."""
+        return {f"past{number}": past.value for number, past in enumerate(self.past)}
+
+    def node(self, variable: str) -> str:
+        """Return the Cypher condition that a node is not history."""
+        return self._none(f"{variable}:{{owner}} AND {variable}.{{property}} = ${{value}}")
+
+    def relationship(self) -> str:
+        """Return the Cypher condition that neither ``(n)-[r]->(m)`` nor one of its ends is history."""
+        own = self._none("type(r) = '{owner}' AND r.{property} = ${value}")
+        return f"{own} AND {self.node('n')} AND {self.node('m')}"
+
+    def _none(self, condition: str) -> str:
+        each = [
+            condition.format(owner=past.owner, property=past.property, value=f"past{number}")
+            for number, past in enumerate(self.past)
+        ]
+        return " AND ".join(f"NOT coalesce({one}, false)" for one in each) or "true"
 
 
 @dataclass
@@ -181,40 +257,40 @@ def _labels(tx: ManagedTransaction) -> list[str]:
     return sorted(record[0] for record in tx.run("CALL db.labels() YIELD label RETURN label"))
 
 
-def _add_label(session: Session, total: _Sum, label: str) -> None:
+def _add_label(session: Session, total: _Sum, scope: _Scope, label: str) -> None:
     """Add the nodes of one label and the relationships that start from them."""
     after: str | None = ""
     while after is not None:
-        page, after = read(session, _page, total.skipped, label, after)
+        page, after = read(session, _page, scope, label, after)
         total.include(page)
 
 
-def _page(
-    tx: ManagedTransaction, skipped: frozenset[tuple[str, str]], label: str, after: str
-) -> tuple[_Sum, str | None]:
+def _page(tx: ManagedTransaction, scope: _Scope, label: str, after: str) -> tuple[_Sum, str | None]:
     """Return the sum over the next nodes of a label and the last key among them; None when there are none.
 
     A node with several labels counts under the first of them in the alphabet only. The sum starts afresh each
     time, so that a transaction the driver repeats counts once.
     """
-    part, last = _Sum(skipped), None
-    nodes = f"MATCH (n:{quoted(label)}) WHERE n.key > $after RETURN {_NODE} ORDER BY n.key LIMIT $page"
-    for record in tx.run(nodes, after=after, page=_PAGE):
+    part, last = _Sum(scope.skipped), None
+    nodes = f"MATCH (n:{quoted(label)}) WHERE n.key > $after AND {scope.node('n')} RETURN {_NODE} ORDER BY n.key"
+    for record in tx.run(f"{nodes} LIMIT $page", after=after, page=_PAGE, **scope.parameters):
         last = record["key"]
         if min(record["labels"]) == label:
             part.add_node(record)
-    relationships = f"MATCH (n:{quoted(label)})-[r]->(m) WHERE $after < n.key <= $last RETURN {_RELATIONSHIP}"
-    for record in tx.run(relationships, after=after, last=last or after):
+    between = f"MATCH (n:{quoted(label)})-[r]->(m) WHERE $after < n.key <= $last AND {scope.relationship()}"
+    for record in tx.run(f"{between} RETURN {_RELATIONSHIP}", after=after, last=last or after, **scope.parameters):
         if min(record["labels"]) == label:
             part.add_relationship(record)
     return part, last
 
 
-def _keyless(tx: ManagedTransaction, skipped: frozenset[tuple[str, str]]) -> _Sum:
+def _keyless(tx: ManagedTransaction, scope: _Scope) -> _Sum:
     """Return the sum over what paging by key cannot see. There should be nothing, which is why we look."""
-    part = _Sum(skipped)
-    for record in tx.run(f"MATCH (n) WHERE NOT {_HAS_KEY} RETURN {_NODE}"):
+    part = _Sum(scope.skipped)
+    nodes = f"MATCH (n) WHERE NOT {_HAS_KEY} AND {scope.node('n')} RETURN {_NODE}"
+    for record in tx.run(nodes, scope.parameters):
         part.add_node(record)
-    for record in tx.run(f"MATCH (n)-[r]->(m) WHERE NOT {_HAS_KEY} RETURN {_RELATIONSHIP}"):
+    relationships = f"MATCH (n)-[r]->(m) WHERE NOT {_HAS_KEY} AND {scope.relationship()} RETURN {_RELATIONSHIP}"
+    for record in tx.run(relationships, scope.parameters):
         part.add_relationship(record)
     return part

@@ -109,6 +109,7 @@ def test_digest_tells_a_hash_and_counts(filled: Driver, run: Run) -> None:
     assert found["nodes"] == {"Alert": 5, "Asterism": 1, "Object": 2}
     assert found["relationships"] == {"HAS_ALERT": 5}
     assert run("digest").out.splitlines()[0] == found["hex"]
+    assert json.loads(run("digest", "--history", "--json").out) == found  # nothing has passed yet
 
 
 def test_audit_ends_with_1_if_a_rule_is_broken_and_still_prints_the_report(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from neo4j import Driver
 
-from asterism.graph.digest import Exclusion, canonical, digest, load_exclusions
+from asterism.graph.digest import Exclusion, canonical, digest, load_exclusions, load_past
 from asterism.graph.writer import write_detections
 
 Ask = Callable[..., list[list[Any]]]
@@ -40,7 +40,7 @@ def test_canonical_bytes_do_not_depend_on_the_order_of_properties(one: dict[str,
 
 
 def test_every_exclusion_has_a_reason() -> None:
-    assert all(len(item.reason.split()) > 3 for item in load_exclusions())
+    assert all(len(item.reason.split()) > 3 for item in (*load_exclusions(), *load_past()))
 
 
 @pytest.fixture
@@ -140,3 +140,31 @@ def test_the_digest_does_not_depend_on_the_size_of_pages(populated: Driver, monk
     before = digest(populated, "neo4j")
     monkeypatch.setattr("asterism.graph.digest._PAGE", 3)
     assert digest(populated, "neo4j") == before
+
+
+@pytest.mark.services
+def test_history_is_hashed_only_when_asked_for(populated: Driver, ask: Ask) -> None:
+    now, ever = digest(populated, "neo4j"), digest(populated, "neo4j", history=True)
+    assert now == ever
+    ask(
+        "MATCH (o:Object {key: 'ztf:ZTF0'}) CREATE (e:Probe {key: 'zz'}) "
+        "CREATE (o)-[:CANDIDATE_FOR {open: true}]->(e), "
+        "(o)-[:CLASSIFIED_AS]->(:Classification {key: 'k', current: true})"
+    )
+    now = digest(populated, "neo4j")
+    assert now.relationships["CANDIDATE_FOR"] == now.nodes["Classification"] == 1
+    assert now == digest(populated, "neo4j", history=True)
+    ask(
+        "MATCH (o:Object {key: 'ztf:ZTF0'}), (e:Probe {key: 'zz'}) "
+        "CREATE (o)-[:CANDIDATE_FOR {open: false}]->(e), "
+        "(o)-[:CLASSIFIED_AS]->(c:Classification {key: 'j', current: false}), "
+        "(o)-[:CLASSIFIED_AS]->(:Classification {current: false}), (c)-[:ABOUT]->(e)"
+    )
+    assert digest(populated, "neo4j") == now
+    ever = digest(populated, "neo4j", history=True)
+    assert ever.relationships["CANDIDATE_FOR"] == 2
+    assert ever.nodes["Classification"] == 3
+    assert ever.relationships["CLASSIFIED_AS"] == 3
+    assert ever.relationships["ABOUT"] == 2
+    ask("MATCH (c:Classification {key: 'j'}) REMOVE c.current")
+    assert digest(populated, "neo4j") != now

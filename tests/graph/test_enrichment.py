@@ -236,6 +236,20 @@ def test_exactly_the_newest_classification_of_a_module_is_current(objects: Drive
     assert ask("MATCH (k:Classification {current: false}) RETURN count(k)") == [[3]]
 
 
+def test_batching_shows_in_the_history_only(graph: Driver, detection: Make, detections: Table, ask: Ask) -> None:
+    """Alerts 9 and 10 classified one by one, or in one go."""
+    digests = []
+    for steps in ((9, 10), (10,)):
+        ask("MATCH (n) DETACH DELETE n")
+        initialise(graph, "neo4j")
+        make_objects(graph, detection, detections)
+        for last in steps:
+            write_classifications(graph, classifications(classification(last=last)), database="neo4j")
+        digests.append((digest(graph, "neo4j").hex, digest(graph, "neo4j", history=True).hex))
+    assert digests[0][0] == digests[1][0]
+    assert digests[0][1] != digests[1][1]
+
+
 def test_of_one_classification_the_one_that_saw_most_alerts_counts(objects: Driver, ask: Ask) -> None:
     for alerts, rate in ((5, 0.5), (6, None), (5, 0.25)):
         row = classification(alerts=alerts, fadeRate=rate)

@@ -27,6 +27,7 @@ from asterism.batches import running_batch
 from asterism.graph.association.regions import REGION_MATCHES, latest_version, load_regions, match_table
 from asterism.graph.connection import connect
 from asterism.graph.writer import write_detections
+from asterism.ingest.science import CATALOGUE_MATCHES, catalogue_matches, write_science
 from asterism.ingest.source import INGESTED
 from asterism.lake import Lake, window_name
 from asterism.logs import get_logger
@@ -106,7 +107,8 @@ class HotLane:
 
     def write_lake(self, rows: pa.Table, version: int) -> None:
         """Write rows of `INGESTED` to the tables they belong to, and which alerts lie in regions of `version`."""
-        lake = Lake(load_settings(home=self.home).lake_path)
+        settings = load_settings(home=self.home)
+        lake = Lake(settings.lake_path)
         refused = rows.filter(pc.is_valid(rows["code"]))
         if refused.num_rows:
             lake.write_dead_letters(refused.select(DEAD_LETTER.names).cast(DEAD_LETTER))
@@ -116,6 +118,9 @@ class HotLane:
         if version:
             matches = match_table(load_regions(lake, version), alerts)
             lake.write_side_table(REGION_MATCHES, window_name(rows), matches)
+        sources = catalogue_matches(settings, alerts)
+        if sources is not None:
+            lake.write_side_table(CATALOGUE_MATCHES, window_name(rows), sources)
 
     def to_graph(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Write the alerts of one set of objects to the graph and yield what became of every packet."""
@@ -133,6 +138,7 @@ class HotLane:
         settings = load_settings(home=self.home)
         with connect(settings) as driver:
             write_detections(driver, alerts, database=settings.neo4j_database)
+            write_science(driver, settings, alerts)
 
 
 def outcomes_of(rows: pa.Table) -> pa.Table:

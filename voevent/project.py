@@ -40,8 +40,10 @@ from asterism.voevent.read import read_payload
 
 CHUNK = 50
 """Deliveries read and written at once; bounds memory to about 300 MB of LVK alerts."""
-MAX_RANGES = 500
-"""Most order-29 ranges stored for one credible level."""
+MAP_RANGES = 500
+"""Most order-29 ranges stored for one credible level of a map: exact for every map met so far."""
+CENTRED_RANGES = 128
+"""The same for circles and mixtures: at most a tenth more area than the region, at half the time of 500."""
 
 _log = get_logger("voevent.project")
 
@@ -228,7 +230,8 @@ def localization_properties(reading: Reading) -> dict[str, Any] | None:
         "record": _json(record),
     }
     for percent in (50, 90):
-        ranges = shape.ranges(percent / 100.0, max_ranges=MAX_RANGES)
+        most = MAP_RANGES if region.type == MAP_KIND else CENTRED_RANGES
+        ranges = shape.ranges(percent / 100.0, max_ranges=most)
         values |= {f"ranges{percent}Lo": ranges.lo.tolist(), f"ranges{percent}Hi": ranges.hi.tolist()}
     return values
 

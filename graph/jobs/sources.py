@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from asterism.sky.cone import separation_deg
 
 
@@ -74,7 +76,7 @@ def assign(groups: Iterable[Sequence[Member]], existing: Mapping[str, SourceStat
         gone keeps its last position and has no links.
     """
     sources = {key: SourceState(state.ra, state.dec, None) for key, state in existing.items()}
-    links: dict[str, Link] = {}
+    placed: list[tuple[Member, Member, str]] = []
     for group in groups:
         if len(group) < 2:
             continue
@@ -84,7 +86,15 @@ def assign(groups: Iterable[Sequence[Member]], existing: Mapping[str, SourceStat
         sources[chosen] = SourceState(anchor.ra, anchor.dec, None)
         for other in known[1:]:
             sources[other] = SourceState(existing[other].ra, existing[other].dec, chosen)
-        separations = separation_deg([m.ra for m in group], [m.dec for m in group], anchor.ra, anchor.dec) * 3600
-        for member, separation in zip(group, separations.tolist(), strict=True):
-            links[member.key] = Link(chosen, separation)
-    return Assignment(sources, links)
+        placed += [(member, anchor, chosen) for member in group]
+    return Assignment(sources, _links(placed))
+
+
+def _links(placed: Sequence[tuple[Member, Member, str]]) -> dict[str, Link]:
+    """Return the links of (member, the one that gives the Source its position, Source key), measured all at once."""
+    ends = np.array([(member.ra, member.dec, anchor.ra, anchor.dec) for member, anchor, _ in placed]).reshape(-1, 4)
+    separations = (separation_deg(*ends.T) * 3600).tolist()
+    return {
+        member.key: Link(source, separation)
+        for (member, _, source), separation in zip(placed, separations, strict=True)
+    }

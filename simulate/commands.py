@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,7 +14,10 @@ from asterism.formats import replace_file
 from asterism.progress import progress
 from asterism.settings import load_settings
 from asterism.simulate.errors import OutputExistsError
+from asterism.simulate.night import build_night
 from asterism.simulate.publish import publish
+from asterism.simulate.replay import publish_night, write_night, write_truth
+from asterism.simulate.scenarios import SCENARIOS
 from asterism.simulate.schema_lsst import write_schemas
 from asterism.simulate.stream import TOPICS, Message, generate_stream
 from asterism.simulate.truth import Truth
@@ -76,6 +80,54 @@ def packets(
 
 
 @simulate.command()
+@click.option("--scenario", type=click.Choice(SCENARIOS), default="full", show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same bytes")
+@click.option("--ztf", "n_ztf", type=click.IntRange(0), default=12_000, show_default=True, help="ZTF alerts, or more")
+@click.option("--lsst", "n_lsst", type=click.IntRange(0), default=6_000, show_default=True, help="LSST alerts, or more")
+@click.option(
+    "--map",
+    "sky_map",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Scenario gw170817: FITS file of the published sky map",
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder")
+@click.option("--publish", "to_kafka", is_flag=True, help="Publish alerts to Kafka, notices into HOME/night/notices")
+@click.option("--speed", type=click.FloatRange(0, min_open=True), help="Simulated seconds per second (--publish)")
+@json_option
+def night(
+    scenario: str,
+    seed: int,
+    n_ztf: int,
+    n_lsst: int,
+    sky_map: Path | None,
+    out: Path | None,
+    to_kafka: bool,
+    speed: float | None,
+    as_json: bool,
+) -> None:
+    """Play nights with events, in which known counterparts hide among unrelated things."""
+    if (out is None) is not to_kafka:
+        raise click.UsageError("give one of --out FOLDER and --publish")
+    if speed is not None and not to_kafka:
+        raise click.UsageError("--speed belongs to --publish")
+    drawn = build_night(scenario, seed, ztf=n_ztf, lsst=n_lsst, sky_map=sky_map)
+    if out is None:
+        settings = load_settings()
+        folder = settings.home / "night"
+        (folder / "notices").mkdir(parents=True, exist_ok=True)
+        delivered = publish_night(
+            drawn,
+            settings.kafka_bootstrap,
+            lambda notice: replace_file(folder / "notices" / notice.name, notice.payload),
+            speed=speed,
+        )
+        truth = write_truth(drawn, delivered, folder)
+    else:
+        truth = write_night(drawn, out)
+    print_result(truth, as_json, lambda: _night_text(truth))
+
+
+@simulate.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @json_option
 def schemas(folder: Path, as_json: bool) -> None:
@@ -98,6 +150,15 @@ def _write(messages: Iterable[Message], folder: Path, total: int) -> Truth:
             advance()
     replace_file(folder / "truth.json", json.dumps(truth.as_dict(), indent=1).encode())
     return truth
+
+
+def _night_text(truth: dict[str, Any]) -> str:
+    lines = [f"{name:18}{value:>10,}" for name, value in truth["counts"].items()]
+    lines += [f"{'  ' + kind.replace('_', ' '):18}{n:>10,}" for kind, n in truth["alerts_by_kind"].items()]
+    for event in truth["events"]:
+        what = "retracted" if event["retracted"] else f"{event['counterpart']} {' '.join(event['true_objects'])}"
+        lines.append(f"{event['event']}: {what}")
+    return "\n".join(lines)
 
 
 def _text(truth: Truth) -> str:

@@ -2,8 +2,12 @@
 
 ::
 
-SimulateError +-- OutputExistsError the folder to write to is not empty +-- BrokerError Kafka does not
-answer or refuses a topic +-- DeliveryError Kafka did not take a message
+    SimulateError
+    +-- OutputExistsError      the folder to write to is not empty
+    +-- BrokerError            Kafka does not answer or refuses a topic
+    +-- DeliveryError          Kafka did not take a message
+    +-- NothingVisibleError    no survey can follow the counterpart a scenario needs
+    +-- ScenarioError          there is no such scenario
 """
 
 from __future__ import annotations
@@ -36,3 +40,16 @@ class DeliveryError(SimulateError):
 
     code = "simulate.delivery"
     hint = "look at the broker's log (asterism status); publish to fresh topics (--topic-prefix) afterwards"
+
+
+class NothingVisibleError(SimulateError):
+    """No survey can follow the counterpart a scenario needs, however it is drawn."""
+
+    code = "simulate.nothing_visible"
+    hint = "another seed has other weather and another moon"
+
+
+class ScenarioError(SimulateError):
+    """There is no such scenario, or an option does not belong to it."""
+
+    code = "simulate.scenario"

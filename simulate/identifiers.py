@@ -31,10 +31,12 @@ class Identifiers:
         Seed of the stream.
     lsst_sites : ndarray of int
         Site of every LSST alert in order of time: its first alert gives an object its id.
+    year : int
+        Last two digits of the year ZTF objects are named after.
     """
 
-    def __init__(self, seed: int, lsst_sites: NDArray[np.int64]) -> None:
-        self._seed = seed % _SEEDS
+    def __init__(self, seed: int, lsst_sites: NDArray[np.int64], year: int = 25) -> None:
+        self._seed, self._year = seed % _SEEDS, year
         sites, first = np.unique(lsst_sites, return_index=True)
         self._first_alert = dict(zip(sites.tolist(), first.tolist(), strict=True))
 
@@ -45,7 +47,7 @@ class Identifiers:
         for _ in range(_LETTERS):
             number, letter = divmod(number, 26)
             letters.append(string.ascii_lowercase[letter])
-        return "ZTF25" + "".join(reversed(letters))
+        return f"ZTF{self._year:02}" + "".join(reversed(letters))
 
     def candid(self, number: int, mjd_tai: float) -> int:
         """Return the candid of the stream's ZTF alert of this number."""

@@ -78,12 +78,23 @@ class ForcedFlux:
 
 
 @dataclass(frozen=True, slots=True)
+class Older:
+    """What ZTF still counts of an object but no longer lists: detections and limits before the history's window."""
+
+    first_mjd_tai: float | None = None
+    """First detection, if there was any, MJD TAI."""
+    n_detections: int = 0
+    n_limits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """What a packet tells of the past of its object; none of it later than the detection it travels with."""
 
     detections: tuple[SimulatedDetection, ...] = ()
     limits: tuple[UpperLimit, ...] = ()
     forced: tuple[ForcedFlux, ...] = ()
+    older: Older = Older()
 
 
 def ab_magnitude(flux: float) -> float:

@@ -71,9 +71,12 @@ def ztf_packet(detection: SimulatedDetection, history: History | None = None) ->
     past = history or History()
     jd = jd_utc(detection.mjd_tai)
     candidate = _candidate(detection, jd)
-    candidate |= {"ndethist": 1 + len(past.detections), "jdendhist": jd}
-    candidate |= {"ncovhist": 1 + len(past.detections) + len(past.limits)}
-    candidate["jdstarthist"] = jd_utc(min([detection.mjd_tai, *(s.mjd_tai for s in past.detections)]))
+    older = past.older
+    known = 1 + len(past.detections) + older.n_detections
+    candidate |= {"ndethist": known, "ncovhist": known + len(past.limits) + older.n_limits, "jdendhist": jd}
+    first = older.first_mjd_tai
+    earliest = min([detection.mjd_tai, *(s.mjd_tai for s in past.detections)]) if first is None else first
+    candidate["jdstarthist"] = jd_utc(earliest)
     head = {
         "schemavsn": ZTF_VERSION,
         "publisher": "asterism simulate",

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 from pyspark.errors import StreamingQueryException
@@ -18,34 +20,91 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from asterism.deploy.errors import ApplicationError
+from asterism.errors import AsterismError
+from asterism.graph.association.follow import Associator
+from asterism.graph.association.rules import load_rules
+from asterism.graph.connection import connect
+from asterism.ingest.science import Classifier
 from asterism.ingest.stream import start_alert_query
 from asterism.logs import get_logger
 from asterism.settings import Settings
 from asterism.spark import spark_session
+from asterism.voevent.stream import start_notice_query
 
+QUERIES = (start_alert_query, start_notice_query)
+"""The streaming queries of the application, one of each part that has one."""
+
+_PAUSE_SECONDS = 1.0
 _LONGEST_WAIT = 60.0
 _TRIES_UNTIL_CAUGHT_UP = 5
 _log = get_logger("deploy.application")
 
 
 def run_application(settings: Settings, *, until_caught_up: bool = False) -> None:
-    """Run the streaming queries until a signal, or until all published packets are in.
+    """Run the streaming queries, and keep the candidate links up to date, until a signal or until all is in.
 
     Parameters
     ----------
     settings : Settings
         Services, topics, limits.
     until_caught_up : bool
-        Return when everything published so far is in lake and graph.
+        Return when everything published and journalled so far is in lake and graph, and judged.
 
     Raises
     ------
     ApplicationError
         With `until_caught_up`, if a query fails five times in a row.
     """
-    with stop_on_signals() as stop, session(settings) as spark:
-        keep_running(lambda: start_alert_query(spark, settings, until_caught_up=until_caught_up), stop,
-        until_caught_up)
+    with stop_on_signals() as stop, session(settings) as spark, connect(settings) as driver:
+        rounds = (Classifier(driver, settings).round, Associator(driver, settings, load_rules()).round)
+        if until_caught_up:
+            run_queries(spark, settings, stop, until_caught_up=True)
+            for work in rounds:
+                work()
+            return
+        with following(rounds, stop):
+            run_queries(spark, settings, stop)
+
+
+def run_queries(
+    spark: SparkSession, settings: Settings, stop: threading.Event, *, until_caught_up: bool = False
+) -> None:
+    """Run the queries of all parts side by side; return when all have ended."""
+    with ThreadPoolExecutor(len(QUERIES)) as pool:
+        running = [
+            pool.submit(
+                keep_running, partial(start, spark, settings, until_caught_up=until_caught_up), stop, until_caught_up
+            )
+            for start in QUERIES
+        ]
+        done, _ = wait(running, return_when=FIRST_EXCEPTION)
+        if any(future.exception() for future in done):
+            stop.set()
+    for future in running:
+        future.result()
+
+
+@contextmanager
+def following(rounds: Sequence[Callable[[], object]], stop: threading.Event) -> Iterator[None]:
+    """Do rounds of work that follows the stream, each kind in a thread, while the block runs."""
+    threads = [threading.Thread(target=repeat, args=(work, stop)) for work in rounds]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def repeat(work: Callable[[], object], stop: threading.Event) -> None:
+    """Do rounds until `stop` is set, with a pause between them; an error puts the work off to the next round."""
+    while not stop.wait(_PAUSE_SECONDS):
+        try:
+            work()
+        except AsterismError as error:
+            _log.error("round put off", code=error.code, reason=error.message)
 
 
 @contextmanager

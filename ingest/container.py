@@ -110,9 +110,7 @@ def read_header(data: bytes) -> Header:
 def _read_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     length, at = read_varint(data, at)
     if not 0 <= length <= MAX_SCHEMA_BYTES:
-        raise SchemaInvalidError(
-            f"the container's header has an entry of {length} bytes, more than {MAX_SCHEMA_BYTES}"
-        )
+        raise SchemaInvalidError(f"the container's header has an entry of {length} bytes, more than {MAX_SCHEMA_BYTES}")
     if at + length > len(data):
         raise TruncatedPacketError(f"the packet ends at byte {len(data)}, within the container's header")
     return data[at : at + length], at + length
@@ -134,9 +132,7 @@ def read_block(data: bytes, at: int, sync: bytes) -> Block:
         raise UndecodableError(f"the block at byte {at} has {count} records of {size} bytes")
     stop = start + size
     if stop + SYNC_BYTES > len(data):
-        raise TruncatedPacketError(
-            f"the packet ends at byte {len(data)}; its block ends at byte {stop + SYNC_BYTES}"
-        )
+        raise TruncatedPacketError(f"the packet ends at byte {len(data)}; its block ends at byte {stop + SYNC_BYTES}")
     if data[stop : stop + SYNC_BYTES] != sync:
         raise UndecodableError(f"the block at byte {at} is not followed by the container's sync marker")
     return Block(count, start, stop, stop + SYNC_BYTES)

@@ -59,9 +59,7 @@ def _refused(survey: Survey, values: Mapping[str, Values]) -> dict[int, PacketEr
     identities = [_texts(values, name) for name in survey.identified_by]
     for index, known in enumerate(zip(*identities, strict=True)):
         if not any(value is not None for value in known):
-            refused[index] = NoObjectError(
-                f"the {survey.name} alert has none of {', '.join(survey.identified_by)}"
-            )
+            refused[index] = NoObjectError(f"the {survey.name} alert has none of {', '.join(survey.identified_by)}")
         elif MALFORMED in known:
             refused[index] = BadIdError(f"{' or '.join(survey.identified_by)} is negative or malformed")
     for index, source in enumerate(_texts(values, "sourceId")):
@@ -73,9 +71,7 @@ def _refused(survey: Survey, values: Mapping[str, Values]) -> dict[int, PacketEr
         )
     ra, dec = _numbers(values, "ra"), _numbers(values, "dec")
     for index in np.flatnonzero(~((ra >= 0.0) & (ra < 360.0) & (np.abs(dec) <= 90.0))).tolist():
-        refused.setdefault(
-            index, BadPositionError(f"position ra {ra[index]} dec {dec[index]} deg is not on the sky")
-        )
+        refused.setdefault(index, BadPositionError(f"position ra {ra[index]} dec {dec[index]} deg is not on the sky"))
     return refused
 
 
@@ -86,9 +82,7 @@ def _table(survey: Survey, values: Mapping[str, Values], positions: Sequence[Pos
     derived: dict[str, Any] = {
         "alertKey": [f"{survey.name}:{value}" for value in source],
         "survey": [survey.name] * rows,
-        "objectKey": [
-            None if value is None else f"{survey.name}:{value}" for value in _texts(values, "objectId")
-        ],
+        "objectKey": [None if value is None else f"{survey.name}:{value}" for value in _texts(values, "objectId")],
         "night": night_of(mjd, survey.night_shift_hours),
         "hpx29": hpx29(_numbers(values, "ra"), _numbers(values, "dec")),
         "topic": topics,

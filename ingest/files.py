@@ -84,9 +84,7 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(
-                item for item in path.rglob("*") if item.name.endswith(SUFFIXES) and item.is_file()
-            )
+            files += sorted(item for item in path.rglob("*") if item.name.endswith(SUFFIXES) and item.is_file())
         elif path.is_file():
             files.append(path)
         else:

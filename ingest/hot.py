@@ -27,7 +27,7 @@ from asterism.batches import running_batch
 from asterism.graph.association.regions import REGION_MATCHES, latest_version, load_regions, match_table
 from asterism.graph.connection import connect
 from asterism.graph.writer import write_detections
-from asterism.ingest.science import CATALOGUE_MATCHES, catalogue_matches, write_science
+from asterism.ingest.science import CATALOGUE_MATCHES, catalogue_matches, match_objects
 from asterism.ingest.source import INGESTED
 from asterism.lake import Lake, window_name
 from asterism.logs import get_logger
@@ -138,7 +138,7 @@ class HotLane:
         settings = load_settings(home=self.home)
         with connect(settings) as driver:
             write_detections(driver, alerts, database=settings.neo4j_database)
-            write_science(driver, settings, alerts)
+            match_objects(driver, settings, alerts)
 
 
 def outcomes_of(rows: pa.Table) -> pa.Table:

@@ -113,9 +113,7 @@ class SchemaSource:
                 for chunk in response.iter_bytes(65536):
                     body += chunk
                     if len(body) > 2 * MAX_SCHEMA_BYTES:  # JSON within JSON: every quote is escaped
-                        raise SchemaInvalidError(
-                            f"the registry's schema {schema_id} has over {MAX_SCHEMA_BYTES} bytes"
-                        )
+                        raise SchemaInvalidError(f"the registry's schema {schema_id} has over {MAX_SCHEMA_BYTES} bytes")
                 status = response.status_code
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RegistryUnreachableError(
@@ -129,13 +127,9 @@ class SchemaSource:
             answer = json.loads(body)
             text = answer["schema"].encode()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise SchemaInvalidError(
-                f"the registry's answer for schema id {schema_id} holds no schema"
-            ) from error
+            raise SchemaInvalidError(f"the registry's answer for schema id {schema_id} holds no schema") from error
         if answer.get("schemaType", "AVRO") != "AVRO":
-            raise SchemaInvalidError(
-                f"schema id {schema_id} is of type {answer['schemaType']!r:.40}, not AVRO"
-            )
+            raise SchemaInvalidError(f"schema id {schema_id} is of type {answer['schemaType']!r:.40}, not AVRO")
         return bytes(text)
 
 
@@ -186,9 +180,7 @@ def _expand(schema: Any, records: dict[str, Any], used: set[str]) -> Any:
         return [_expand(branch, records, used) for branch in schema]
     if isinstance(schema, dict):
         inside = ("type", "items", "values", "fields")
-        return {
-            key: _expand(value, records, used) if key in inside else value for key, value in schema.items()
-        }
+        return {key: _expand(value, records, used) if key in inside else value for key, value in schema.items()}
     if isinstance(schema, str) and schema in records and schema not in used:
         used.add(schema)
         return _expand(records[schema], records, used)

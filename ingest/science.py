@@ -1,7 +1,8 @@
-"""Science modules in the stream: catalogue matches and light-curve classes of the objects a batch touched.
+"""Science modules at work: catalogue matches in the stream, light-curve classes behind it.
 
 Modules are pure (`asterism.enrich`); this is where their results are written. A catalogue that cannot be read gives
-rows with status ``failed``, which say so and are not mistaken for "no match".
+rows with status ``failed``, which say so and are not mistaken for "no match". Classes need all alerts of an object and
+are not urgent: they follow the ledger, for the objects that events may care about.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ from neo4j import Driver, ManagedTransaction
 
 from asterism.enrich.match import CatalogueMatch
 from asterism.enrich.risefade import RiseFade
+from asterism.graph.association.regions import REGION_MATCHES
 from asterism.graph.connection import read
 from asterism.graph.enrichment import write_classifications, write_matches
+from asterism.lake import Lake
+from asterism.ledger import LedgerTail
 from asterism.records import DETECTION
 from asterism.settings import Settings
 
 CATALOGUE_MATCHES = "catalogue_matches"
 """The lake's side table of matches (`asterism.records.CATALOGUE_MATCH`)."""
+
+_OBJECTS = 1000
+"""Objects classified at once."""
 
 _CURVE = RiseFade.inputs
 _ALERTS = (
@@ -35,8 +42,8 @@ def catalogue_matches(settings: Settings, alerts: pa.Table) -> pa.Table | None:
     return CatalogueMatch(settings.catalogues).run(owned)
 
 
-def write_science(driver: Driver, settings: Settings, alerts: pa.Table) -> None:
-    """Write matches and classes of the objects that `alerts` (schema `DETECTION`, already in the graph) belong to.
+def match_objects(driver: Driver, settings: Settings, alerts: pa.Table) -> None:
+    """Write the catalogue matches of alerts (schema `DETECTION`) whose objects are in the graph already.
 
     Raises
     ------
@@ -46,10 +53,40 @@ def write_science(driver: Driver, settings: Settings, alerts: pa.Table) -> None:
     matches = catalogue_matches(settings, alerts)
     if matches is not None:
         write_matches(driver, matches, database=settings.neo4j_database)
-    keys = [key for key in alerts["objectKey"].unique().to_pylist() if key is not None]
-    if keys:
-        curves = _light_curves(driver, settings.neo4j_database, keys)
-        write_classifications(driver, RiseFade().run(curves), database=settings.neo4j_database)
+
+
+class Classifier:
+    """Classifies the objects that alerts in an event's region belong to, behind the stream.
+
+    Parameters
+    ----------
+    driver : neo4j.Driver
+        Open driver.
+    settings : Settings
+        Database and lake.
+    """
+
+    def __init__(self, driver: Driver, settings: Settings) -> None:
+        self._driver = driver
+        self._database = settings.neo4j_database
+        self._lake = Lake(settings.lake_path)
+        self._tail = LedgerTail(self._lake)
+        self._waiting: set[str] = set()
+
+    def round(self) -> int:
+        """Classify what batches touched since the last round; return the number of objects.
+
+        What an error left undone is done in the next round.
+        """
+        for window in self._tail.new_windows():
+            rows = self._lake.side_table(REGION_MATCHES, window, ["objectKey"])
+            self._waiting.update([] if rows is None else rows["objectKey"].drop_null().to_pylist())
+        done = sorted(self._waiting)
+        for start in range(0, len(done), _OBJECTS):
+            curves = _light_curves(self._driver, self._database, done[start : start + _OBJECTS])
+            write_classifications(self._driver, RiseFade().run(curves), database=self._database)
+        self._waiting.difference_update(done)
+        return len(done)
 
 
 def _light_curves(driver: Driver, database: str, keys: list[str]) -> pa.Table:

@@ -63,9 +63,7 @@ class WriterSchema:
         try:
             self._check(raw, "", 1, set())
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise SchemaInvalidError(
-                f"the writer schema is malformed: {type(error).__name__} {error}"
-            ) from error
+            raise SchemaInvalidError(f"the writer schema is malformed: {type(error).__name__} {error}") from error
 
     @classmethod
     def from_text(cls, text: bytes) -> WriterSchema:
@@ -109,9 +107,7 @@ class WriterSchema:
         try:
             return fastavro.parse_schema(self.raw if raw is None else raw)
         except Exception as error:  # whatever a hostile schema makes the library raise
-            raise SchemaInvalidError(
-                f"the writer schema is refused: {type(error).__name__} {error}"
-            ) from error
+            raise SchemaInvalidError(f"the writer schema is refused: {type(error).__name__} {error}") from error
 
     def locate(self, path: str) -> Location | None:
         """Find a field by the dotted path of its name or an alias; None if the schema lacks it.
@@ -128,9 +124,7 @@ class WriterSchema:
                     return Location(index, item["name"], None, None, self._types(item["type"]))
                 for inner_index, nested in enumerate(self._record(item["type"])):
                     if _called(nested, inner):
-                        return Location(
-                            index, item["name"], inner_index, nested["name"], self._types(nested["type"])
-                        )
+                        return Location(index, item["name"], inner_index, nested["name"], self._types(nested["type"]))
         return None
 
     def cut(self, locations: list[Location]) -> Schema:
@@ -155,8 +149,7 @@ class WriterSchema:
             )
         if isinstance(schema, list):
             return 1 + max(
-                0 if branch == "null" else self._check(branch, namespace, depth + 1, open_names)
-                for branch in schema
+                0 if branch == "null" else self._check(branch, namespace, depth + 1, open_names) for branch in schema
             )
         if isinstance(schema, str):
             return self._check_name(schema, namespace, depth, open_names)
@@ -168,12 +161,8 @@ class WriterSchema:
             case "map":
                 return 1 + self._check(schema["values"], namespace, depth + 1, open_names)
             case "enum" | "fixed" as kind:
-                if kind == "fixed" and not (
-                    isinstance(schema["size"], int) and 0 < schema["size"] <= MAX_SCHEMA_BYTES
-                ):
-                    raise SchemaInvalidError(
-                        f"the writer schema has a fixed type of size {schema['size']!r:.40}"
-                    )
+                if kind == "fixed" and not (isinstance(schema["size"], int) and 0 < schema["size"] <= MAX_SCHEMA_BYTES):
+                    raise SchemaInvalidError(f"the writer schema has a fixed type of size {schema['size']!r:.40}")
                 self._named[_full_name(schema, namespace)] = (schema, 1)
                 return 1
             case inner:
@@ -198,9 +187,7 @@ class WriterSchema:
         fields = schema["fields"]
         if not isinstance(fields, list) or not fields:
             raise SchemaInvalidError(f"the record {full:.80} of the writer schema has no fields")
-        if not all(
-            isinstance(item["name"], str) and isinstance(item.get("aliases", []), list) for item in fields
-        ):
+        if not all(isinstance(item["name"], str) and isinstance(item.get("aliases", []), list) for item in fields):
             raise SchemaInvalidError(f"the record {full:.80} of the writer schema has malformed names")
         inside = open_names | {full}
         height = 1 + max(self._check(item["type"], inner_namespace, depth + 1, inside) for item in fields)

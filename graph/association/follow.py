@@ -13,7 +13,6 @@ Judging is a function of graph and lake, so a round may be repeated or killed an
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from asterism.graph.association.rules import RuleSet
 from asterism.graph.association.sample import ObjectSample
 from asterism.graph.errors import GraphUnreachableError
 from asterism.lake import Lake
+from asterism.ledger import LedgerTail
 from asterism.logs import get_logger
 from asterism.settings import Settings
 from asterism.times import now_mjd_tai
@@ -60,13 +60,13 @@ class Associator:
     settings: Settings
     rules: RuleSet
     wait_for_batches: bool = True
-    _seen: set[tuple[str, int]] = field(default_factory=set, init=False)
     _known: dict[str, tuple[str, float]] = field(default_factory=dict, init=False)
     _dirty: set[str] = field(default_factory=set, init=False)
     _unsettled: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.settings.lake_path)
+        self.tail = LedgerTail(self.lake)
         self.book = EventBook(self.settings.lake_path / "maps", self.rules)
 
     def round(self) -> list[Verdict]:
@@ -137,10 +137,7 @@ class Associator:
     def _touched_events(self) -> set[str]:
         """Return the events in whose regions batches that finished since the last round found alerts."""
         touched: set[str] = set()
-        for path, written in self.lake.ledger_files():
-            if (path.name, written) not in self._seen:
-                self._seen.add((path.name, written))
-                for window in json.loads(path.read_text(encoding="utf-8"))["windows"]:
-                    rows = self.lake.side_table(REGION_MATCHES, window, ["eventKey"])
-                    touched.update([] if rows is None else rows["eventKey"].unique().to_pylist())
+        for window in self.tail.new_windows():
+            rows = self.lake.side_table(REGION_MATCHES, window, ["eventKey"])
+            touched.update([] if rows is None else rows["eventKey"].unique().to_pylist())
         return touched

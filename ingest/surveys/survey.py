@@ -132,8 +132,7 @@ class Survey:
         clean = {item: self._clean(item.kind, values) for item, values in raw.items()}
         with np.errstate(all="ignore"):
             return {
-                name: entry.convert(*(clean[item] for item in entry.fields))
-                for name, entry in self.columns.items()
+                name: entry.convert(*(clean[item] for item in entry.fields)) for name, entry in self.columns.items()
             }
 
     def _clean(self, kind: Kind, values: Sequence[Any]) -> Any:

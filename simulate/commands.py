@@ -16,7 +16,7 @@ from asterism.settings import load_settings
 from asterism.simulate.errors import OutputExistsError
 from asterism.simulate.night import build_night
 from asterism.simulate.publish import publish
-from asterism.simulate.replay import publish_night, write_night, write_truth
+from asterism.simulate.replay import publish_night, write_context, write_night, write_truth
 from asterism.simulate.scenarios import SCENARIOS
 from asterism.simulate.schema_lsst import write_schemas
 from asterism.simulate.stream import TOPICS, Message, generate_stream
@@ -114,7 +114,8 @@ def night(
     if out is None:
         settings = load_settings()
         folder = settings.home / "night"
-        (folder / "notices").mkdir(parents=True, exist_ok=True)
+        write_context(drawn, folder)
+        (folder / "notices").mkdir(exist_ok=True)
         delivered = publish_night(
             drawn,
             settings.kafka_bootstrap,

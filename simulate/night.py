@@ -26,6 +26,7 @@ from asterism.simulate.observe import Shots, Sightings, Tile, join, number, obse
 from asterism.simulate.scenarios import NIGHTS, Scene, draw_scene, first_night
 from asterism.simulate.sky import (
     CROWDS,
+    KINDS,
     Objects,
     Patch,
     draw_anywhere,
@@ -98,10 +99,10 @@ class Night:
     @property
     def truth(self) -> dict[str, Any]:
         """Return events with their true objects, and counts, as JSON-ready values."""
-        rows = self.objects.select(["objectKey", "kind", "nAlerts", "events"]).to_pylist()
-        kinds: Counter[str] = Counter()
-        for row in rows:
-            kinds[row["kind"]] += row["nAlerts"]
+        rows = self.objects.select(["objectKey", "events"]).to_pylist()
+        kinds = Counter(
+            KINDS[int(self._tiles[survey][place].kind[row])].value for _, survey, place, row, _ in self._plan
+        )
         return {
             "scenario": self.scene.scenario,
             "seed": self.seed,

@@ -52,6 +52,7 @@ def write_night(night: Night, folder: Path) -> dict[str, Any]:
                 (folder / path).write_bytes(item.payload)
             lines.append(json.dumps({"available_mjd_tai": item.available_mjd_tai, "file": str(path)}))
             advance()
+    write_context(night, folder)
     replace_file(folder / "timeline.jsonl", ("\n".join(lines) + "\n").encode())
     return write_truth(night, truth, folder)
 
@@ -110,14 +111,18 @@ def publish_night(
     return publisher.delivered
 
 
-def write_truth(night: Night, alerts: Truth, folder: Path) -> dict[str, Any]:
-    """Write what is true of a night, its catalogue and its LSST schema into a folder; return the truth."""
+def write_context(night: Night, folder: Path) -> None:
+    """Write what a reader of the night needs before its first alert: catalogue and LSST schema."""
     folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(night.catalogue, folder / "catalogue.parquet")
+    write_schemas(folder / "schemas")
+
+
+def write_truth(night: Night, alerts: Truth, folder: Path) -> dict[str, Any]:
+    """Write what is true of a night into a folder; return it."""
     truth = night.truth | {"alerts": alerts.as_dict()}
     replace_file(folder / "truth.json", json.dumps(truth, indent=1, allow_nan=False).encode())
-    pq.write_table(night.catalogue, folder / "catalogue.parquet")
     pq.write_table(night.objects, folder / "objects.parquet")
-    write_schemas(folder / "schemas")
     return truth
 
 

@@ -54,8 +54,8 @@ class Crowd:
 
 CROWDS = {
     "gw": Crowd(0.014, 0.022, 0.009, 0.006, area_deg2=240.0),
-    "grb": Crowd(0.006, 0.010, 0.003, 0.002, area_deg2=420.0),
-    "neutrino": Crowd(0.016, 0.021, 0.05, 0.05, nuclear_flares=0.27, area_deg2=7.5),
+    "grb": Crowd(0.006, 0.008, 0.003, 0.002, area_deg2=420.0),
+    "neutrino": Crowd(0.016, 0.021, 0.05, 0.05, nuclear_flares=0.27, area_deg2=6.0),
     "gw170817": Crowd(0.20, 0.10, 0.05, 0.04, area_deg2=32.0),
     "quiet": Crowd(0.020, 0.010, 0.008, 0.006, area_deg2=230.0),
 }

@@ -46,8 +46,9 @@ def voevent() -> None:
     show_default=True,
     help="Network that may send; may be repeated.",
 )
+@click.option("--spool", type=click.Path(file_okay=False, path_type=Path), help="Take files put into this folder too.")
 @json_option
-def listen(host: str, port: int, whitelist: tuple[str, ...], as_json: bool) -> None:
+def listen(host: str, port: int, whitelist: tuple[str, ...], spool: Path | None, as_json: bool) -> None:
     """Receive VOEvents (VTP, through Comet) into the journal until Ctrl-C.
 
     A notice is on disk before its sender is told so. Anyone on the whitelist can claim to be anyone.
@@ -63,7 +64,7 @@ def listen(host: str, port: int, whitelist: tuple[str, ...], as_json: bool) -> N
 
     with Journal(settings.journal_path) as journal:
         intake = Intake(journal)
-        receive(intake, host, port, whitelist, ready)
+        receive(intake, host, port, whitelist, ready, spool)
         counts = {name: intake.counts[name] for name in ("received", "journalled", "duplicate", "refused")}
     print_result(counts, as_json, lambda: ", ".join(f"{value} {name}" for name, value in counts.items()))
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Any
 
 from comet.icomet import IValidator
@@ -34,11 +35,14 @@ from asterism.voevent.document import parse
 from asterism.voevent.errors import ListenError, NoticeRefusedError
 from asterism.voevent.guard import MAX_XML_BYTES
 from asterism.voevent.intake import VTP, Intake
+from asterism.voevent.spool import take_files
 
 LOCAL_IVO = "ivo://asterism/receiver"
 """How we sign answers."""
 NO_IVORN = "ivo://unknown/unknown#unknown"
 """Origin named in the refusal of a document whose own could not be read."""
+
+_SPOOL_SECONDS = 0.5
 
 _log = get_logger("voevent.vtp")
 
@@ -126,7 +130,14 @@ def networks(texts: Sequence[str]) -> list[IPv4Network | IPv6Network]:
         raise ListenError(f"whitelist: {error}", hint="networks look like 192.0.2.0/24") from error
 
 
-def listen(intake: Intake, host: str, port: int, whitelist: Sequence[str], ready: Callable[[str, int], None]) -> None:
+def listen(
+    intake: Intake,
+    host: str,
+    port: int,
+    whitelist: Sequence[str],
+    ready: Callable[[str, int], None],
+    spool: Path | None = None,
+) -> None:
     """Receive notices until SIGINT or SIGTERM. Runs Twisted's reactor, hence once in a process.
 
     Parameters
@@ -141,6 +152,8 @@ def listen(intake: Intake, host: str, port: int, whitelist: Sequence[str], ready
         Networks that may connect.
     ready : callable
         Called with address and port when connections are accepted.
+    spool : Path, optional
+        Folder whose files are taken too (`asterism.voevent.spool`).
 
     Raises
     ------
@@ -155,4 +168,7 @@ def listen(intake: Intake, host: str, port: int, whitelist: Sequence[str], ready
     except CannotListenError as error:
         raise ListenError(f"{host}:{port}: {error.socketError}") from error
     reactor.callWhenRunning(ready, bound.host, bound.port)
+    if spool is not None:
+        task = import_module("twisted.internet.task")
+        task.LoopingCall(take_files, spool, intake).start(_SPOOL_SECONDS)
     reactor.run()

@@ -1,0 +1,47 @@
+"""A folder as a door: files put into it are taken into the journal and moved aside.
+
+For notices that cannot travel by VTP (LVK's JSON) and for anything that writes files. A file must appear whole: write
+it under a name that begins with a dot, then rename. What the journal does not take stays and is tried again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asterism.errors import JournalError
+from asterism.logs import get_logger
+from asterism.voevent.errors import NoticeRefusedError
+from asterism.voevent.intake import FILE, Intake
+
+SUFFIXES = {".xml", ".json"}
+TAKEN = "taken"
+"""Sub-folder that files are moved to once they are in the journal."""
+
+_log = get_logger("voevent.spool")
+
+
+def take_files(folder: Path, intake: Intake) -> int:
+    """Take the notices of a folder, in the order of their names; return how many.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to look into; made if it does not exist.
+    intake : Intake
+        Where notices go.
+    """
+    (folder / TAKEN).mkdir(parents=True, exist_ok=True)
+    taken = 0
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in SUFFIXES or path.name.startswith(".") or not path.is_file():
+            continue
+        try:
+            intake.accept(path.read_bytes(), FILE, peer=path.name)
+        except NoticeRefusedError as error:
+            _log.warning("notice refused", file=path.name, code=error.code, reason=error.message)
+        except (JournalError, OSError) as error:
+            _log.error("notice left in the folder", file=path.name, reason=str(error))
+            break
+        path.replace(folder / TAKEN / path.name)
+        taken += 1
+    return taken

@@ -25,6 +25,10 @@ _LAMBDA = np.array([0.365, 0.48, 0.62, 0.755, 0.87, 1.0])
 _REFERENCE = BANDS.index("r")
 
 
+_KILONOVA_RISE = 0.25
+"""Rise before the first observations of AT2017gfo [d]: nobody saw it; expanding ejecta brighten as time squared."""
+
+
 class Kind(StrEnum):
     """What a simulated thing is."""
 
@@ -90,7 +94,7 @@ def _kilonova(days: Floats, band: NDArray[np.int64], shape: Floats) -> Floats:
         here = np.broadcast_to(band == index, mag.shape)
         late = 0.5 * np.maximum(time - known[-1], 0.0)
         mag[here] = (np.interp(time, known, values) + late)[here] - reference
-    return np.where(days > 0.0, _fainter(mag), 0.0)
+    return np.asarray(np.clip(time / _KILONOVA_RISE, 0.0, 1.0) ** 2 * _fainter(mag))
 
 
 def _afterglow(days: Floats, band: NDArray[np.int64], shape: Floats) -> Floats:

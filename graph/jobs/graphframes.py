@@ -61,6 +61,7 @@ class GraphFramesEngine:
                     algorithm=self._algorithm,
                     broadcastThreshold=-1,  # adaptive execution deals with skew, several times faster
                     use_local_checkpoints=True,
+                    checkpointInterval=1,  # plans of several rounds nest: their texts alone filled a heap of 1 GiB
                 )
                 result = _named_by_smallest(raw)
                 raw.unpersist()

@@ -184,8 +184,7 @@ def lvk_alert(
         "time_created": _iso(issued, 0) + "Z",
         "superevent_id": superevent,
         "urls": {"gracedb": f"ivo://{AUTHORITY}/superevents/{superevent}"},
-        "event": None,
-        "external_coinc": None,
+        **dict.fromkeys(("event", "external_coinc")),
     }
     if sky_map is not None:
         alert["event"] = {
@@ -198,8 +197,7 @@ def lvk_alert(
             "search": "AllSky",
             "properties": {"HasNS": 1.0, "HasRemnant": 1.0, "HasMassGap": 0.0},
             "classification": {"BNS": 1.0 - p_terrestrial, "NSBH": 0.0, "BBH": 0.0, "Terrestrial": p_terrestrial},
-            "duration": None,
-            "central_frequency": None,
+            **dict.fromkeys(("duration", "central_frequency")),
             "skymap": base64.b64encode(sky_map).decode("ascii"),
         }
     return json.dumps(alert).encode()

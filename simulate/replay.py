@@ -85,10 +85,8 @@ def publish_night(
 
     Raises
     ------
-    BrokerError
-        If Kafka does not answer or refuses a topic.
-    DeliveryError
-        If Kafka did not take a message.
+    BrokerError, DeliveryError
+        If Kafka does not answer, or refuses a topic or a message.
     """
     ensure_topics(bootstrap, [prefix + topic for topic in TOPICS], partitions)
     publisher = Publisher(bootstrap, prefix)
@@ -96,9 +94,10 @@ def publish_night(
     try:
         with progress("playing a night", sum(night.counts().values())) as advance:
             for item in night.timeline():
-                origin = item.available_mjd_tai if origin is None else origin
+                now = item.available_mjd_tai
+                origin = origin or now
                 if speed is not None:
-                    publisher.pause(start + (item.available_mjd_tai - origin) * _SECONDS_PER_DAY / speed)
+                    publisher.pause(start + (now - origin) * _SECONDS_PER_DAY / speed)
                 if isinstance(item, AlertMessage):
                     publisher.send(item.message)
                 else:

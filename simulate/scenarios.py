@@ -18,6 +18,7 @@ from asterism.simulate.events import (
     Place,
     SimulatedEvent,
     TimedNotice,
+    Visible,
     gamma_ray_burst,
     neutrino,
     retracted_superevent,
@@ -118,9 +119,15 @@ def draw_scene(
     def visible(truth: Counterpart, t0: float) -> bool:
         return any(can_follow(schedule, truth, t0) for schedule in schedules)
 
-    number = int(rng.integers(0, 200))
     if scenario == "quiet":
         return Scene(scenario, first, (), tuple(place() for place in places[:2]))
+    return Scene(scenario, first, _draw_events(scenario, first, places, rng, visible))
+
+
+def _draw_events(
+    scenario: str, first: int, places: list[Place], rng: np.random.Generator, visible: Visible
+) -> tuple[SimulatedEvent, ...]:
+    number = int(rng.integers(0, 200))
     makers: dict[str, Callable[[Place, float], SimulatedEvent]] = {
         "gw": partial(superevent, rng, visible=visible, number=number),
         "gbm": partial(gamma_ray_burst, rng, visible=visible),
@@ -134,7 +141,7 @@ def draw_scene(
         _some_time(rng, first, partial(makers[name], place))
         for place, name in zip(places, wanted[scenario], strict=False)
     ]
-    return Scene(scenario, first, tuple(events))
+    return tuple(events)
 
 
 def _some_time(rng: np.random.Generator, first: int, make: Callable[[float], SimulatedEvent]) -> SimulatedEvent:

@@ -8,7 +8,8 @@ import click
 
 from asterism.cli import json_option, print_json, print_result
 from asterism.deploy.application import run_application
-from asterism.deploy.demo import DemoPlan, run_demo
+from asterism.deploy.demo.night import DemoPlan
+from asterism.deploy.demo.run import run_demo
 from asterism.deploy.local.stack import LocalStack
 from asterism.graph.connection import connect
 from asterism.graph.schema import initialise
@@ -59,13 +60,13 @@ def run(until_caught_up: bool) -> None:
 
 
 @click.command()
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same packets.")
-@click.option("--ztf", type=click.IntRange(1), default=3000, show_default=True, help="ZTF alerts.")
-@click.option("--lsst", type=click.IntRange(1), default=1500, show_default=True, help="LSST alerts.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same night.")
+@click.option("--ztf", type=click.IntRange(1), default=12000, show_default=True, help="ZTF alerts.")
+@click.option("--lsst", type=click.IntRange(1), default=6000, show_default=True, help="LSST alerts.")
 @click.option("--once", is_flag=True, help="Exit when done instead of serving until Ctrl-C.")
 @json_option
 def demo(seed: int, ztf: int, lsst: int, once: bool, as_json: bool) -> None:
-    """Stream generated packets through everything and show what became of them."""
+    """Play a simulated night through everything and show which counterparts were found."""
     summary = run_demo(load_settings(), DemoPlan(seed, ztf, lsst), once=once, quiet=as_json)
     if as_json:
         print_json(summary)

@@ -83,7 +83,9 @@ def judge(
     kind = rules.kinds[event.kind]
     objects = objects.select(event.localization.credible_level(objects.ra, objects.dec) < rules.level)
     density = event.localization.density(objects.ra, objects.dec)
-    scores = score(density, objects.first - event.t0, background.rate, kind, (objects.fade, objects.fade_err))
+    off_source = (background.fade, background.fade_err)
+    delay = objects.first - event.t0
+    scores = score(density, delay, background.rate, kind, (objects.fade, objects.fade_err), off_source)
     keep = np.lexsort((objects.key, -scores.log_l))
     keep = keep[np.isfinite(scores.log_l[keep])]
     linked, overflow = keep[: rules.max_links], max(0, keep.size - rules.max_links)
@@ -119,11 +121,13 @@ def _drawn_log_l(event: ActiveEvent, region: EventRegion, background: Background
     cell = region.lo[chosen] + (rng.random(rules.draws) * length[chosen]).astype(np.int64)
     ra, dec = centers(cell)
     delay = rng.uniform(region.start - event.t0, region.end - event.t0, rules.draws)
+    off_source = (background.fade, background.fade_err)
     fade = None
     if background.fade.size:
         who = rng.integers(0, background.fade.size, rules.draws)
         fade = (background.fade[who], background.fade_err[who])
-    return score(event.localization.density(ra, dec), delay, background.rate, rules.kinds[event.kind], fade).log_l
+    density = event.localization.density(ra, dec)
+    return score(density, delay, background.rate, rules.kinds[event.kind], fade, off_source).log_l
 
 
 def _area(region: EventRegion) -> float:

@@ -22,6 +22,15 @@ from asterism.graph.association.prior import time_density
 from asterism.graph.association.rules import Fade, Kind
 
 Floats = NDArray[np.float64]
+WELL_MEASURED = 0.15
+"""Off-source fade rates with a larger error say nothing of the shape of the background [mag/d]."""
+FEWEST_MEASURED = 30
+"""With fewer of them the rule set's density is used."""
+KERNEL = 0.08
+"""Width of the kernels [mag/d]."""
+UNSEEN_WEIGHT, UNSEEN_SIGMA = 0.02, 1.0
+"""A broad part of the background that a finite sample may have missed: weight, and width [mag/d]."""
+
 TERMS = ("position", "time", "background", "fade")
 """Names of the terms, in the order in which they are shown."""
 
@@ -53,6 +62,7 @@ def score(
     rate: ArrayLike,
     kind: Kind,
     fade: tuple[ArrayLike, ArrayLike] | None = None,
+    off_source: tuple[Floats, Floats] | None = None,
 ) -> Scores:
     """Score the candidates of one event.
 
@@ -68,6 +78,8 @@ def score(
         Priors of this kind of event.
     fade : tuple of array_like, optional
         Fade rate and its 1 sigma [mag/d, positive fades]; NaN where unknown.
+    off_source : tuple of ndarray, optional
+        The same of unrelated objects, from which the background's density is measured.
     """
     with np.errstate(divide="ignore"):
         terms = {
@@ -76,7 +88,8 @@ def score(
             "background": -np.log(np.broadcast_to(np.asarray(rate, dtype=np.float64), np.shape(density))),
         }
     if fade is not None:
-        terms["fade"] = fade_term(fade[0], fade[1], kind.fade)
+        sample = off_source or (np.empty(0), np.empty(0))
+        terms["fade"] = measured_fade_term(np.asarray(fade[0]), np.asarray(fade[1]), kind.fade, *sample)
     return Scores(terms, total(terms))
 
 
@@ -102,7 +115,35 @@ def fade_term(rate: ArrayLike, error: ArrayLike, fade: Fade) -> Floats:
     return np.asarray(signal - background, dtype=np.float64)
 
 
-def _log_normal(value: Floats, mean: float, sigma: Floats) -> Floats:
+def measured_fade_term(rate: ArrayLike, error: ArrayLike, fade: Fade, sample: Floats, sample_error: Floats) -> Floats:
+    """Return the same ratio with the background's density measured: a kernel estimate over off-source objects.
+
+    Parameters
+    ----------
+    rate, error : array_like
+        Fade rate and 1 sigma of the candidates [mag/d]; NaN gives NaN.
+    fade : Fade
+        Density of counterparts; the background's is used where too few off-source objects are well measured.
+    sample, sample_error : ndarray
+        Fade rates and 1 sigma of off-source objects [mag/d], NaN where unknown.
+    """
+    good = sample[sample_error <= WELL_MEASURED]
+    if good.size < FEWEST_MEASURED:
+        return fade_term(rate, error, fade)
+    value, sigma = (np.atleast_1d(np.asarray(given, dtype=np.float64)) for given in (rate, error))
+    term = np.full(value.shape, np.nan)
+    known = np.isfinite(value) & np.isfinite(sigma)
+    value, sigma = value[known], sigma[known]
+    signal = _log_normal(value, fade.signal_mean, np.hypot(fade.signal_sigma, sigma))
+    width = np.hypot(sigma, KERNEL)[:, None]
+    kernels = logsumexp(_log_normal(value[:, None], good[None, :], width), axis=1) - np.log(good.size)
+    unseen = _log_normal(value, 0.0, np.hypot(UNSEEN_SIGMA, sigma))
+    background = np.logaddexp(np.log1p(-UNSEEN_WEIGHT) + kernels, np.log(UNSEEN_WEIGHT) + unseen)
+    term[known] = signal - background
+    return term
+
+
+def _log_normal(value: Floats, mean: float | Floats, sigma: Floats) -> Floats:
     deviation = (value - mean) / sigma
     return np.asarray(-0.5 * deviation**2 - np.log(sigma) - 0.5 * np.log(2 * np.pi), dtype=np.float64)
 

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from asterism.graph.association.rules import Fade, Kind, TimeComponent
-from asterism.graph.association.score import chance_counts, fade_term, posteriors, score, total
+from asterism.graph.association.score import (
+    KERNEL,
+    chance_counts,
+    fade_term,
+    measured_fade_term,
+    posteriors,
+    score,
+    total,
+)
 
 FADE = Fade(0.6, 0.5, -0.02, 0.12)
 KIND = Kind(0.5, (TimeComponent(1.0, 0.0, 10.0, -1.0),), FADE)
@@ -81,3 +89,20 @@ def test_the_chance_count_of_the_best_background_object_is_one_of_its_kind() -> 
     assert counts[[0, 3]].tolist() == [expected, 0.0]
     assert counts[1] == pytest.approx(expected * norm.sf(0.0), rel=0.02)
     assert counts[2] == pytest.approx(expected * norm.sf(2.0), rel=0.05)
+
+
+def test_with_too_few_off_source_objects_the_rule_sets_density_is_used() -> None:
+    few = np.zeros(29), np.zeros(29)
+    assert measured_fade_term([0.5], [0.1], FADE, *few) == pytest.approx(fade_term([0.5], [0.1], FADE))
+
+
+def test_the_measured_background_is_the_density_of_the_off_source_objects() -> None:
+    rng = np.random.default_rng(3)
+    sample = np.where(rng.random(20_000) < 0.9, rng.normal(0, 0.1, 20_000), rng.normal(0.5, 0.2, 20_000))
+    rate, error = np.array([-0.1, 0.0, 0.3, 0.6]), 0.1
+    measured = measured_fade_term(rate, np.full(4, error), FADE, sample, np.full(20_000, 0.01))
+    width = [np.hypot(np.hypot(sigma, error), KERNEL) for sigma in (0.1, 0.2)]
+    truth = 0.9 * norm.pdf(rate, 0, width[0]) + 0.1 * norm.pdf(rate, 0.5, width[1])
+    signal = norm.logpdf(rate, FADE.signal_mean, np.hypot(FADE.signal_sigma, error))
+    assert measured == pytest.approx(signal - np.log(truth), abs=0.1)
+    assert np.isnan(measured_fade_term([np.nan], [np.nan], FADE, sample, np.full(20_000, 0.01)))[0]

@@ -10,6 +10,7 @@
     |     +-- SkyMapTooLargeError     ... because unpacked it would exceed the limit
     +-- LakeError                 the lake cannot be read or written
     +-- JournalError              the journal cannot be read or written
+    +-- SparkError                Spark cannot be started (`asterism.spark`)
 
 Each part adds its own branch in ``<part>/errors.py``, derived from `AsterismError`. ``docs/errors.md`` is generated
 from the whole tree (``make docs``) and a test compares the two.

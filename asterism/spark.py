@@ -52,6 +52,8 @@ def spark_session(settings: Settings, name: str, jars: Sequence[Path] = ()) -> S
     from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if settings.spark_master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     builder = SparkSession.builder.appName(name).master(settings.spark_master)
     for key, value in _configuration(settings, jars).items():
         builder = builder.config(key, value)
@@ -62,7 +64,9 @@ def spark_session(settings: Settings, name: str, jars: Sequence[Path] = ()) -> S
 
 
 def _configuration(settings: Settings, jars: Sequence[Path]) -> dict[str, str]:
+    logging = Path(__file__).with_name("log4j2.properties")
     configuration = {
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()}",
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

@@ -24,6 +24,7 @@ from asterism.errors import AsterismError
 from asterism.graph.association.follow import Associator
 from asterism.graph.association.rules import load_rules
 from asterism.graph.connection import connect
+from asterism.graph.jobs.graphframes import graphframes_jars
 from asterism.ingest.science import Classifier
 from asterism.ingest.stream import start_alert_query
 from asterism.logs import get_logger
@@ -110,7 +111,7 @@ def repeat(work: Callable[[], object], stop: threading.Event) -> None:
 @contextmanager
 def session(settings: Settings) -> Iterator[SparkSession]:
     """Open a Spark session and stop it with the block."""
-    spark = spark_session(settings, "asterism")
+    spark = spark_session(settings, "asterism", graphframes_jars(settings.cache))
     try:
         yield spark
     finally:

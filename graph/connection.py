@@ -7,6 +7,7 @@ deadlocks and lost connections, so a unit of work must be idempotent.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
@@ -38,6 +39,10 @@ CONNECT_SECONDS = 5.0
 """How long one attempt to connect may take [s]."""
 RETRY_SECONDS = 30.0
 """How long a transaction is repeated after deadlocks and lost connections [s]."""
+
+# A repeated transaction is no news: whoever runs it hears if it fails for good.
+logging.getLogger("neo4j.pool").setLevel(logging.ERROR)
+logging.getLogger("neo4j").setLevel(logging.ERROR)
 
 
 def connect(settings: Settings) -> Driver:

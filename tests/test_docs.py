@@ -27,6 +27,11 @@ def test_the_page_of_error_codes_is_that_of_the_code(generator: ModuleType) -> N
     assert generator.ERRORS_PAGE.read_text(encoding="utf-8") == generator.errors_page(), "run: make docs"
 
 
+def test_the_table_of_benchmarks_is_that_of_their_results(generator: ModuleType) -> None:
+    assert generator.README.read_text(encoding="utf-8") == generator.readme(), "run: make docs"
+    assert generator.RESULTS.glob("*.json"), "no benchmark has run"
+
+
 def test_every_code_written_in_the_source_is_listed(generator: ModuleType) -> None:
     listed = {error.code for error in generator.error_classes()}
     source = [path.read_text(encoding="utf-8") for part in PARTS for path in sorted((REPOSITORY / part).rglob("*.py"))]

@@ -30,6 +30,7 @@ from asterism.gql.errors import BadRequestError
 from asterism.gql.limits import MAX_BODY_BYTES
 from asterism.gql.loaders import RequestContext
 from asterism.gql.schema import Schema, make_schema
+from asterism.graph.event_reader import EventReader
 from asterism.graph.reader import GraphReader, open_driver
 from asterism.metrics import REGISTRY
 from asterism.settings import Settings
@@ -51,7 +52,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> RequestContext:
         """Return a context of its own for each request."""
-        return RequestContext(request.app.state.reader)
+        return RequestContext(request.app.state.reader, request.app.state.event_reader)
 
     @override
     def parse_json(self, data: str | bytes) -> Any:
@@ -87,9 +88,9 @@ def create_app(settings: Settings) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_driver(settings) as driver:
-            app.state.reader = GraphReader(
-                driver, settings.neo4j_database, show_nonpublic=settings.show_nonpublic
-            )
+            database, shown = settings.neo4j_database, settings.show_nonpublic
+            app.state.reader = GraphReader(driver, database, show_nonpublic=shown)
+            app.state.event_reader = EventReader(driver, database, show_nonpublic=shown)
             yield
 
     return Starlette(

@@ -30,10 +30,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a list sorted by (value, key)."""
+    """A place in a list sorted by (value, key), and by `rest` where a key may stand there twice."""
 
     value: float
     key: str
+    rest: str = ""
 
 
 def list_name(*parts: object) -> str:
@@ -43,7 +44,8 @@ def list_name(*parts: object) -> str:
 
 def encode_cursor(name: str, position: Position) -> str:
     """Return the cursor of a position in the list of that name."""
-    document = json.dumps([name, position.value, position.key], separators=(",", ":"), allow_nan=False)
+    place = [name, position.value, position.key, *([position.rest] if position.rest else [])]
+    document = json.dumps(place, separators=(",", ":"), allow_nan=False)
     return base64.urlsafe_b64encode(document.encode()).decode().rstrip("=")
 
 
@@ -64,15 +66,17 @@ def decode_cursor(name: str, cursor: str | None) -> Position | None:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         document = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        owner, value, key = document
-        if not (isinstance(value, float) and math.isfinite(value) and isinstance(key, str)):
+        owner, value, key, *rest = document
+        if not (isinstance(value, float) and math.isfinite(value)) or len(rest) > 1:
+            raise ValueError(document)
+        if not all(isinstance(text, str) and text.isascii() for text in (key, *rest)):
             raise ValueError(document)
         split_key(key)
     except (ValueError, TypeError, RecursionError, binascii.Error, IdError) as error:
         raise CursorError(f"the cursor {cursor!r:.60} is malformed") from error
     if owner != name:
         raise CursorError(f"the cursor {cursor!r:.60} belongs to another list")
-    return Position(value, key)
+    return Position(value, key, *rest)
 
 
 def page_size(first: int) -> int:

@@ -14,11 +14,15 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, Info
 from typing_extensions import override
 
+from asterism.gql.connections import Connection
 from asterism.gql.errors import public_errors
+from asterism.gql.event_search import find_candidates, find_event, search_events
 from asterism.gql.limits import QueryLimits
 from asterism.gql.loaders import RequestContext
 from asterism.gql.search import MAX_RADIUS_ARCSEC, ConeConnection, search_cone
 from asterism.gql.telemetry import RequestTimer
+from asterism.gql.types.candidates import CANDIDATES, Candidate
+from asterism.gql.types.events import Event
 from asterism.gql.types.objects import Object, object_of
 from asterism.gql.types.scalars import SCALARS
 from asterism.gql.types.statistics import Statistics, read_statistics
@@ -43,6 +47,19 @@ class Query:
         description="The objects around a position, nearest first. ra and dec in degrees (ICRS), "
         f"radiusArcsec up to {MAX_RADIUS_ARCSEC:g}. mjdFrom and mjdTo (MJD TAI) keep the objects whose span "
         "from first to last detection touches that one.",
+    )
+    event: Event | None = strawberry.field(
+        resolver=find_event,
+        description="One event of any standing by its key, authority:name; null if there is none.",
+    )
+    events: Connection[Event] | None = strawberry.field(
+        resolver=search_events,
+        description="Events, newest first. mjdFrom and mjdTo (MJD TAI) bound their time; one whose time is "
+        "not known is found by its key only.",
+    )
+    candidates: Connection[Candidate] | None = strawberry.field(
+        resolver=find_candidates,
+        description=f"{CANDIDATES} Null for an event that is not known.",
     )
     statistics: Statistics | None = strawberry.field(
         resolver=read_statistics, description="How much is in the graph."

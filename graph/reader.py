@@ -1,10 +1,10 @@
-"""Named reads of the graph, for the API: every Cypher text that answers a user stands here.
+"""Named reads of the graph, for the API: every Cypher text that answers a user stands here and, for events,
+in `asterism.graph.event_reader`.
 
 Invariants:
 
 - **Visibility.** Each query that returns alerts or objects demands ``public = true`` of every one of them,
-unless the reader
-  was made to show non-public data. Whoever reads through this class cannot forget it.
+  unless the reader was made to show non-public data. Whoever reads through these classes cannot forget it.
 - **Anchored.** Queries start from keys or from ranges of ``hpx29``; none scans a label for a user's argument.
 - **Batched.** Reads below a list of parents take all parents at once (one ``UNWIND``).
 - Ids and cursors are strings and exact floats; what the store cannot say is None.
@@ -39,19 +39,20 @@ QUERY_SECONDS = 10.0
 RETRY_SECONDS = 5.0
 """How long a read is repeated after lost connections [s]; a user is waiting."""
 
-_VISIBLE_OBJECT = "($showNonpublic OR o.public)"
+VISIBLE_OBJECT = "($showNonpublic OR o.public)"
+"""What every query demands of an object ``o``."""
 _VISIBLE_ALERT = "($showNonpublic OR a.public)"
 
 OBJECTS_BY_KEY = f"""
 UNWIND $keys AS key
-MATCH (o:Object {{key: key}}) WHERE {_VISIBLE_OBJECT}
+MATCH (o:Object {{key: key}}) WHERE {VISIBLE_OBJECT}
 RETURN {ObjectRow.projection("o")} AS object
 """
 
 ALERTS_OF_OBJECTS = f"""
 UNWIND range(0, size($pages) - 1) AS i
 WITH i, $pages[i] AS page
-MATCH (o:Object {{key: page[0]}}) WHERE {_VISIBLE_OBJECT}
+MATCH (o:Object {{key: page[0]}}) WHERE {VISIBLE_OBJECT}
 CALL (o, page) {{
   MATCH (o)-[:HAS_ALERT]->(a:Alert)
   WHERE {_VISIBLE_ALERT}
@@ -64,7 +65,7 @@ RETURN i, alerts
 
 SOURCES_OF_OBJECTS = f"""
 UNWIND $keys AS key
-MATCH (o:Object {{key: key}})-[same:SAME_AS]->(s:Source) WHERE {_VISIBLE_OBJECT}
+MATCH (o:Object {{key: key}})-[same:SAME_AS]->(s:Source) WHERE {VISIBLE_OBJECT}
 RETURN key, {SourceRow.projection("s")} AS source, same.separationArcsec AS separation
 """
 
@@ -72,7 +73,7 @@ OBJECTS_OF_SOURCES = f"""
 UNWIND $keys AS key
 MATCH (s:Source {{key: key}})
 CALL (s) {{
-  MATCH (s)<-[same:SAME_AS]-(o:Object) WHERE {_VISIBLE_OBJECT}
+  MATCH (s)<-[same:SAME_AS]-(o:Object) WHERE {VISIBLE_OBJECT}
   WITH o, same ORDER BY o.key LIMIT $first
   RETURN collect([{ObjectRow.projection("o")}, same.separationArcsec]) AS members
 }}
@@ -83,7 +84,7 @@ RETURN key, members
 CONE_SEARCH = f"""
 UNWIND $ranges AS r
 MATCH (o:Object) WHERE o.hpx29 >= r[0] AND o.hpx29 < r[1]
-  AND {_VISIBLE_OBJECT}
+  AND {VISIBLE_OBJECT}
   AND ($mjdFrom IS NULL OR o.lastMjdTai >= $mjdFrom) AND ($mjdTo IS NULL OR o.firstMjdTai <= $mjdTo)
 WITH o, sin(radians(o.dec - $dec) / 2) AS north, sin(radians(o.ra - $ra) / 2) AS east
 WITH o, north * north + cos(radians($dec)) * cos(radians(o.dec)) * east * east AS h
@@ -180,8 +181,8 @@ def open_driver(settings: Settings) -> AsyncDriver:
         raise SettingsError(f"neo4j_uri: {error}") from error
 
 
-class GraphReader:
-    """Reads of the graph that answer users.
+class StoreReader:
+    """Reads under one rule of visibility.
 
     Parameters
     ----------
@@ -202,6 +203,21 @@ class GraphReader:
         self._driver = driver
         self._database = database
         self._show_nonpublic = show_nonpublic
+
+    async def _read(self, text: str, parameters: Mapping[str, Any]) -> list[Record]:
+        query = Query(text, timeout=QUERY_SECONDS)
+        with mapped_errors("reading the graph"):
+            answer = await self._driver.execute_query(
+                query,
+                {**parameters, "showNonpublic": self._show_nonpublic},
+                routing_=RoutingControl.READ,
+                database_=self._database,
+            )
+        return answer.records
+
+
+class GraphReader(StoreReader):
+    """Reads of objects, alerts and sources that answer users."""
 
     async def ping(self) -> None:
         """Return once the database answers."""
@@ -278,14 +294,3 @@ class GraphReader:
         """Return objects and alerts per survey, restricted ones included; time grows with their number."""
         rows = await self._read(SURVEY_COUNTS, {"surveys": list(surveys)})
         return [SurveyCount(row["survey"], row["objects"], row["alerts"]) for row in rows]
-
-    async def _read(self, text: str, parameters: Mapping[str, Any]) -> list[Record]:
-        query = Query(text, timeout=QUERY_SECONDS)
-        with mapped_errors("reading the graph"):
-            answer = await self._driver.execute_query(
-                query,
-                {**parameters, "showNonpublic": self._show_nonpublic},
-                routing_=RoutingControl.READ,
-                database_=self._database,
-            )
-        return answer.records

@@ -19,14 +19,14 @@ class _Row:
     """A node read by the list of its properties."""
 
     @classmethod
-    def properties(cls) -> tuple[str, ...]:
+    def columns(cls) -> tuple[str, ...]:
         """Return the graph's names of the fields, in order."""
         return tuple(_camel(field.name) for field in fields(cls))
 
     @classmethod
     def projection(cls, variable: str) -> str:
         """Return the Cypher list that `from_values` reads, such as ``[o.key, o.ra]``."""
-        return f"[{', '.join(f'{variable}.{name}' for name in cls.properties())}]"
+        return f"[{', '.join(f'{variable}.{name}' for name in cls.columns())}]"
 
     @classmethod
     def from_values(cls: type[Row], values: Sequence[Any]) -> Row:
@@ -95,6 +95,106 @@ class SourceRow(_Row):
     key: str
     ra: float | None
     dec: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow(_Row):
+    """An event: what its notices say together, and what association last made of it."""
+
+    key: str
+    kind: str | None
+    standing: str | None
+    state: str | None
+    version: int | None
+    t0_mjd_tai: float | None
+    far_hz: float | None
+    classification: str | None
+    properties: str | None
+    flags: list[str] | None
+    latest_stage: str | None
+    first_issued_mjd_tai: float | None
+    last_issued_mjd_tai: float | None
+    retracted_mjd_tai: float | None
+    scored_localization: str | None
+    rule_set: str | None
+    log_sum_l: float | None
+    n_candidates: int | None
+    n_overflow: int | None
+    q: float | None
+    background_rate: float | None
+    background_measured: bool | None
+    background_objects: int | None
+    region_level: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow(_Row):
+    """A notice, as it was announced and as it came."""
+
+    key: str
+    ivorn: str | None
+    mission: str | None
+    kind: str | None
+    stage: str | None
+    role: str | None
+    standing: str | None
+    is_retraction: bool | None
+    issued_mjd_tai: float | None
+    received_mjd_tai: float | None
+    t0_mjd_tai: float | None
+    far_hz: float | None
+    classification: str | None
+    map_url: str | None
+    channels: list[str] | None
+    flags: list[str] | None
+    conflict: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalizationRow(_Row):
+    """Where a notice says its event is, and when that held."""
+
+    key: str
+    kind: str | None
+    ra: float | None
+    dec: float | None
+    radius_deg: float | None
+    containment: float | None
+    systematic_included: bool | None
+    systematic: str | None
+    area50: float | None
+    area90: float | None
+    distance_mpc: float | None
+    distance_sigma_mpc: float | None
+    valid_from_mjd_tai: float | None
+    valid_to_mjd_tai: float | None
+    current: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow(_Row):
+    """A link of an object to an event: log L, its terms and what else was measured. Natural logarithms."""
+
+    localization: str
+    rule_set: str
+    open: bool
+    log_l: float
+    log_position: float | None
+    log_time: float | None
+    log_background: float | None
+    log_fade: float | None
+    level: float | None
+    searched_area_deg2: float | None
+    delay_days: float | None
+    fade_rate: float | None
+    fade_rate_err: float | None
+    n_chance: float | None
+    n_chance_area: float | None
+    detections: int | None
+    opened_mjd_tai: float | None
+    closed_mjd_tai: float | None
+    closed_because: str | None
+    vetting: str | None
 
 
 @dataclass(frozen=True, slots=True)

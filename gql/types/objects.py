@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
 import strawberry
 from strawberry.types import Info
 
 from asterism.gql.connections import Connection, decode_cursor, page_size
-from asterism.gql.loaders import AlertsAsked, MembersAsked, RequestContext
+from asterism.gql.loaders import MAX_EVENTS, AlertsAsked, LinksAsked, MembersAsked, RequestContext
 from asterism.gql.types.alert import Alert, alert_page, alerts_name
 from asterism.gql.types.scalars import Instant, Int64, instant
 from asterism.graph.reader import AlertPage
 from asterism.graph.rows import ObjectRow, SourceRow
+
+if TYPE_CHECKING:
+    from asterism.gql.types.candidates import Candidate
 
 MAX_MEMBERS = 20
 """Most objects shown of one source; surveys rarely split one more often."""
@@ -32,6 +37,16 @@ async def _alerts(
 async def _same_as(root: strawberry.Parent[Object], info: Info[RequestContext, None]) -> SameAs | None:
     found = await info.context.sources.load(root.key)
     return None if found is None else SameAs(source=source_of(found[0]), separation_arcsec=found[1])
+
+
+async def _candidate_for(
+    root: strawberry.Parent[Object], info: Info[RequestContext, None], include_closed: bool = False
+) -> list[Annotated[Candidate, strawberry.lazy("asterism.gql.types.candidates")]]:
+    from asterism.gql.types.candidates import candidate_of  # which imports this module
+    from asterism.gql.types.events import event_of
+
+    rows = await info.context.links.load(LinksAsked(root.key, include_closed))
+    return [candidate_of(event_of(event), link, root) for link, event in rows]
 
 
 async def _objects(root: strawberry.Parent[Source], info: Info[RequestContext, None]) -> list[Member]:
@@ -72,6 +87,12 @@ class Object:
     same_as: SameAs | None = strawberry.field(
         resolver=_same_as,
         description="The source of the sky it belongs to, across surveys; null if none is known.",
+    )
+    candidate_for: list[Annotated[Candidate, strawberry.lazy("asterism.gql.types.candidates")]] = (
+        strawberry.field(
+            resolver=_candidate_for,
+            description=f"Its links to events, the newest event first, at most {MAX_EVENTS}.",
+        )
     )
 
 

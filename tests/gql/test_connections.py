@@ -18,9 +18,13 @@ from asterism.gql.connections import (
 from asterism.gql.errors import ArgumentError, CursorError
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 2**63 - 1))
-def test_a_cursor_gives_back_the_exact_place_it_was_made_of(value: float, source: int) -> None:
-    place = Position(value, f"lsst:{source}")
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(0, 2**63 - 1),
+    st.sampled_from(["", "f" * 64 + ":0"]),
+)
+def test_a_cursor_gives_back_the_exact_place_it_was_made_of(value: float, source: int, rest: str) -> None:
+    place = Position(value, f"lsst:{source}", rest)
     assert decode_cursor("list", encode_cursor("list", place)) == place
 
 
@@ -41,6 +45,9 @@ def test_any_text_that_is_no_cursor_is_refused_with_a_code(text: str) -> None:
         ["list", "1.0", "ztf:a"],
         ["list", True, "ztf:a"],
         ["list", 1.0, 7],
+        ["list", 1.0, "ztf:a", 7],
+        ["list", 1.0, "ztf:a", "\ud800"],
+        ["list", 1.0, "ztf:a", "b", "c"],
         ["list", 1.0, "no key"],
         ["list", float("nan"), "ztf:a"],
         {"list": 1},

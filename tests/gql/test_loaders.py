@@ -8,6 +8,7 @@ from neo4j import AsyncDriver
 
 from asterism.gql.loaders import RequestContext
 from asterism.gql.schema import make_schema
+from asterism.graph.event_reader import EventReader
 from asterism.graph.reader import GraphReader, open_driver
 from asterism.settings import Settings
 
@@ -37,8 +38,12 @@ def calls_of(settings: Settings, query: str) -> tuple[int, Any]:
     async def put() -> tuple[int, Any]:
         async with open_driver(settings) as driver:
             counting = CountingDriver(driver)
-            reader = GraphReader(counting, "neo4j", show_nonpublic=False)  # type: ignore[arg-type]
-            result = await make_schema().execute(query, context_value=RequestContext(reader))
+            store: Any = counting
+            context = RequestContext(
+                GraphReader(store, "neo4j", show_nonpublic=False),
+                EventReader(store, "neo4j", show_nonpublic=False),
+            )
+            result = await make_schema().execute(query, context_value=context)
             assert result.errors is None
             return counting.calls, result.data
 

@@ -133,8 +133,8 @@ def planted(neo4j_driver: Driver, stack: Any) -> Planted:
 
 
 def test_every_field_of_a_row_is_a_property_the_writer_writes() -> None:
-    assert set(AlertRow.properties()) <= {"key", *ALERT_PROPERTIES}
-    assert set(ObjectRow.properties()) <= {"key", "survey", "objectId", *OBJECT_PROPERTIES}
+    assert set(AlertRow.columns()) <= {"key", *ALERT_PROPERTIES}
+    assert set(ObjectRow.columns()) <= {"key", "survey", "objectId", *OBJECT_PROPERTIES}
 
 
 def test_a_float_that_is_no_number_reads_as_unknown() -> None:
@@ -300,7 +300,7 @@ class TestAlerts:
         (alerts,) = planted.ask(lambda reader: reader.alerts_of_objects([AlertPage(MIXED)], 1))
         written = next(r for r in mixed_alerts() if r["alertKey"] == alerts[0].key)
         read = dict(
-            zip(AlertRow.properties(), (getattr(alerts[0], f) for f in alerts[0].__slots__), strict=True)
+            zip(AlertRow.columns(), (getattr(alerts[0], f) for f in alerts[0].__slots__), strict=True)
         )
         assert read.pop("key") == written["alertKey"]
         assert read == {name: written[name] for name in read}

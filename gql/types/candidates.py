@@ -1,0 +1,181 @@
+"""Candidates: how probable each is, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from asterism.gql.connections import Connection, Edge, Position, encode_cursor, list_name, page_info
+from asterism.gql.types.objects import Object, object_of
+from asterism.gql.types.scalars import Instant, instant
+from asterism.graph.posterior import PRIOR_FACTOR, Posterior, posterior
+from asterism.graph.rows import LinkRow, ObjectRow
+
+if TYPE_CHECKING:
+    from asterism.gql.types.events import Event
+
+CANDIDATES = (
+    "The candidates of an event under the rule set it was last scored with, the largest log L first. "
+    "minProbability keeps open ones of at least this probability; includeClosed adds those no longer believed."
+)
+
+TERMS = {
+    "position": ("ln deg^-2", "density of the event's sky map at the object"),
+    "time": ("ln d^-1", "density of a counterpart's first detection at this delay"),
+    "background": ("ln deg^2 d", "one over the rate of unrelated objects that pass the same cuts"),
+    "fade": ("ln 1", "density of the fade rate among counterparts over that among unrelated objects"),
+}
+"""Unit and meaning of each term of log L."""
+
+
+@strawberry.type(description="A factor of the likelihood ratio L of a candidate.")
+class EvidenceTerm:
+    """A factor of the likelihood ratio."""
+
+    name: str
+    value: float | None = strawberry.field(
+        description="Natural logarithm of the factor; null if what it needs is not known, then it adds nothing"
+    )
+    unit: str
+    meaning: str
+
+
+@strawberry.type(description="An object that may be the counterpart of an event.")
+class Candidate:
+    """An object that may be the counterpart of an event."""
+
+    event: Annotated[Event, strawberry.lazy("asterism.gql.types.events")]
+    object: Object
+    probability: float | None = strawberry.field(
+        description="That it is the counterpart, given all candidates and the prior q of the event; null for "
+        "a closed link, a retracted event, and until the event is scored under the link's localization"
+    )
+    probability_low: float | None = strawberry.field(
+        description=f"The same for a prior of q / {PRIOR_FACTOR:g}"
+    )
+    probability_high: float | None = strawberry.field(
+        description=f"The same for a prior of {PRIOR_FACTOR:g} q"
+    )
+    log_l: float = strawberry.field(
+        description="Natural logarithm of the likelihood ratio of counterpart to unrelated object"
+    )
+    terms: list[EvidenceTerm] = strawberry.field(description="What log L is the sum of.")
+    level: float | None = strawberry.field(
+        description="Smallest credible level of the localization that holds the object, 0 .. 1"
+    )
+    searched_area_deg2: float | None = strawberry.field(
+        description="Area of everything at least as dense [deg2]"
+    )
+    delay_days: float | None = strawberry.field(
+        description="First detection minus time of the event [d]; negative before it"
+    )
+    fade_rate: float | None = strawberry.field(description="Fade rate, positive where it fades [mag/d]")
+    fade_rate_err: float | None = strawberry.field(description="1 sigma of fadeRate [mag/d]")
+    n_chance: float | None = strawberry.field(
+        description="Unrelated objects expected with at least this log L in the event's region and window"
+    )
+    n_chance_area: float | None = strawberry.field(
+        description="Unrelated objects expected in searchedAreaDeg2 and the time seen so far"
+    )
+    detections: int | None = strawberry.field(description="Detections it was scored with")
+    open: bool = strawberry.field(description="It is believed now")
+    opened: Instant | None = strawberry.field(description="Since when it is, or was, believed")
+    closed: Instant | None = strawberry.field(description="When it ceased to be; null while open")
+    closed_because: str | None = strawberry.field(
+        description="What changed: localization (another one holds), object (it no longer passes) or event "
+        "(retracted, or not real)"
+    )
+    vetting: str | None = strawberry.field(description="pending, confirmed, ambiguous or rejected")
+    localization_key: strawberry.ID = strawberry.field(description="Localization it was scored with")
+    rule_set: str = strawberry.field(description="Rule set it was scored with")
+
+
+def candidate_of(event: Event, link: LinkRow, target: Object) -> Candidate:
+    """Return a candidate as the API shows it."""
+    belief = posterior(event.row, link)
+    return Candidate(
+        event=event,
+        object=target,
+        probability=None if belief is None else belief.value,
+        probability_low=None if belief is None else belief.low,
+        probability_high=None if belief is None else belief.high,
+        log_l=link.log_l,
+        terms=_terms(link),
+        level=link.level,
+        searched_area_deg2=link.searched_area_deg2,
+        delay_days=link.delay_days,
+        fade_rate=link.fade_rate,
+        fade_rate_err=link.fade_rate_err,
+        n_chance=link.n_chance,
+        n_chance_area=link.n_chance_area,
+        detections=link.detections,
+        open=link.open,
+        opened=instant(link.opened_mjd_tai),
+        closed=instant(link.closed_mjd_tai),
+        closed_because=link.closed_because,
+        vetting=link.vetting,
+        localization_key=strawberry.ID(link.localization),
+        rule_set=link.rule_set,
+    )
+
+
+def candidates_name(event_key: str, min_probability: float | None, include_closed: bool) -> str:
+    """Return the name of a list of candidates, for cursors."""
+    return list_name("candidates", event_key, min_probability, include_closed)
+
+
+def candidate_page(
+    event: Event,
+    rows: list[tuple[LinkRow, ObjectRow]],
+    size: int,
+    min_probability: float | None,
+    include_closed: bool,
+) -> Connection[Candidate]:
+    """Return a page of an event's candidates.
+
+    Parameters
+    ----------
+    event : Event
+        The event.
+    rows : list of (LinkRow, ObjectRow)
+        The page and, if there is one, the row behind it.
+    size : int
+        Size of the page.
+    min_probability : float, optional
+        Leaves out what is less probable: the store's bound on log L allows for rounding.
+    include_closed : bool
+        As asked; part of the list's name.
+    """
+    name = candidates_name(event.key, min_probability, include_closed)
+    kept = [
+        row
+        for row in rows
+        if min_probability is None or _reaches(posterior(event.row, row[0]), min_probability)
+    ]
+    edges = [
+        Edge[Candidate](
+            cursor=encode_cursor(name, Position(link.log_l, row.key, link.localization)),
+            node=candidate_of(event, link, object_of(row)),
+        )
+        for link, row in kept[:size]
+    ]
+    info = page_info([edge.cursor for edge in edges], more=len(kept) > size)
+    return Connection[Candidate](edges=edges, page_info=info)
+
+
+def _reaches(belief: Posterior | None, min_probability: float) -> bool:
+    return belief is not None and belief.value >= min_probability
+
+
+def _terms(link: LinkRow) -> list[EvidenceTerm]:
+    values = {
+        "position": link.log_position,
+        "time": link.log_time,
+        "background": link.log_background,
+        "fade": link.log_fade,
+    }
+    return [
+        EvidenceTerm(name=name, value=values[name], unit=unit, meaning=meaning)
+        for name, (unit, meaning) in TERMS.items()
+    ]

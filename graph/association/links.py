@@ -33,12 +33,8 @@ def write_verdict(session: Session, verdict: Verdict, now_mjd_tai: float) -> int
         Time of writing, MJD TAI: when the belief began or ended.
     """
     rows = _rows(verdict)
-    event, version = verdict.event.key, {"localization": verdict.event.localization_key, "ruleSet": verdict.rules.name}
-    for start in range(0, len(rows), _BATCH):
-        write(session, _merge, event, version, rows[start : start + _BATCH], now_mjd_tai)
-    keys = [row["object"] for row in rows]
-    write(session, _close_others, event, version, keys, now_mjd_tai)
-    write(session, _summarise, event, _summary(verdict))
+    version = {"localization": verdict.event.localization_key, "ruleSet": verdict.rules.name}
+    write(session, _write, verdict.event.key, version, rows, _summary(verdict), now_mjd_tai)
     return len(rows)
 
 
@@ -94,6 +90,21 @@ def _known(value: float | np.floating[Any]) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def _write(
+    tx: ManagedTransaction,
+    event: str,
+    version: dict[str, Any],
+    rows: list[dict[str, Any]],
+    summary: dict[str, Any],
+    now: float,
+) -> None:
+    """Write it all in one transaction: a reader sees links and their sum of one judgement."""
+    for start in range(0, len(rows), _BATCH):
+        _merge(tx, event, version, rows[start : start + _BATCH], now)
+    _close_others(tx, event, version, [row["object"] for row in rows], now)
+    _summarise(tx, event, summary)
+
+
 def _merge(tx: ManagedTransaction, event: str, version: dict[str, Any], rows: list[dict[str, Any]], now: float) -> None:
     tx.run(
         "MATCH (e:Event {key: $event}) UNWIND $rows AS r MATCH (o:Object {key: r.object}) "
@@ -128,7 +139,7 @@ def _close_inactive(tx: ManagedTransaction, active: list[str], now: float) -> in
     record = tx.run(
         "MATCH (e:Event) WHERE NOT e.key IN $active MATCH (:Object)-[c:CANDIDATE_FOR]->(e) WHERE c.open "
         "SET c.open = false, c.closedMjdTai = $now, c.closedBecause = 'event' "
-        "WITH e, count(c) AS n SET e.nCandidates = 0, e.logSumL = null RETURN sum(n) AS closed",
+        "WITH e, count(c) AS n SET e.nCandidates = 0, e.logSumL = null, e.q = null RETURN sum(n) AS closed",
         active=active,
         now=now,
     ).single(strict=True)

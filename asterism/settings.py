@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     spark_driver_memory: str = Field("2g", description="Heap of the Spark driver JVM")
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Loopback port on which `asterism run` serves its metrics; none if not set"
+    )
     show_nonpublic: bool = Field(
         False, description="Serve alerts of restricted programmes too (ZTF programid other than 1)"
     )

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
+from prometheus_client import start_http_server
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -28,6 +29,7 @@ from asterism.graph.jobs.graphframes import graphframes_jars
 from asterism.ingest.science import Classifier
 from asterism.ingest.stream import start_alert_query
 from asterism.logs import get_logger
+from asterism.metrics import REGISTRY
 from asterism.settings import Settings
 from asterism.spark import spark_session
 from asterism.voevent.stream import start_notice_query
@@ -56,6 +58,8 @@ def run_application(settings: Settings, *, until_caught_up: bool = False) -> Non
     ApplicationError
         With `until_caught_up`, if a query fails five times in a row.
     """
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, addr="127.0.0.1", registry=REGISTRY)
     with stop_on_signals() as stop, session(settings) as spark, connect(settings) as driver:
         rounds = (Classifier(driver, settings).round, Associator(driver, settings, load_rules()).round)
         if until_caught_up:

@@ -31,6 +31,7 @@ from asterism.ingest.science import CATALOGUE_MATCHES, catalogue_matches, match_
 from asterism.ingest.source import INGESTED
 from asterism.lake import Lake, window_name
 from asterism.logs import get_logger
+from asterism.metrics import BATCH_SECONDS, DEAD_LETTERS, PACKETS
 from asterism.records import DEAD_LETTER, DETECTION
 from asterism.settings import load_settings
 
@@ -94,6 +95,12 @@ class HotLane:
         entry = {"query": query, "packets": packets, "windows": sorted(windows), "regionVersion": version}
         entry |= {"outcomes": rows, "seconds": round(seconds, 3)}
         Lake(load_settings(home=self.home).lake_path).write_ledger(query, name, entry)
+        for row in rows:
+            outcome = "alert" if row["code"] is None else "dead letter"
+            PACKETS.labels(row["survey"] or "unknown", outcome).inc(row["packets"])
+            if row["code"] is not None:
+                DEAD_LETTERS.labels(row["code"]).inc(row["packets"])
+        BATCH_SECONDS.observe(seconds)
         refused = sum(row["packets"] for row in rows if row["code"] is not None)
         get_logger("ingest.hot").info("batch in lake and graph", batch=name, packets=packets, dead_letters=refused)
 

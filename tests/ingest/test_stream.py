@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from neo4j import Driver
+from prometheus_client import generate_latest
 from pyspark.sql import SparkSession
 
 from asterism.graph.digest import digest
@@ -13,6 +14,7 @@ from asterism.ingest.archive import read_packets
 from asterism.ingest.reconcile import reconcile
 from asterism.ingest.stream import start_alert_query
 from asterism.lake import Lake
+from asterism.metrics import REGISTRY
 from asterism.settings import Settings
 from asterism.simulate.publish import publish
 from asterism.simulate.stream import TOPICS, generate_stream
@@ -71,6 +73,10 @@ def test_every_generated_packet_is_an_alert_a_duplicate_or_a_dead_letter(
         for _, payload in read_packets(settings.archive_path, topic, p)
     ]
     assert sorted(archived) == sorted(m.payload for m in messages)
+
+    shown = generate_latest(REGISTRY).decode()
+    assert 'asterism_ingest_packets_total{outcome="alert",survey="lsst"}' in shown
+    assert 'asterism_ingest_dead_letters_total{code="ingest.truncated"}' in shown
 
     before = digest(empty_graph, database="neo4j").hex
     catch_up(spark, settings.model_copy(update={"home": settings.home}))

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -180,24 +181,26 @@ def test_too_large_a_record_is_refused_and_leaves_nothing(root: Path) -> None:
         assert [len(entry.payload) for entry in journal.read()] == [MAX_PAYLOAD_BYTES]
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file of this process may grow beyond 4096 bytes."""
+    """No file of this process may grow beyond 4096 bytes. Keep it short: the report of the tests is such a file too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_full_disk_is_an_error_and_leaves_the_journal_usable(root: Path) -> None:
     with Journal(root, segment_bytes=1 << 20) as journal:
         journal.append(b"a" * 3000, {})
-        with pytest.raises(JournalError) as caught:
+        with small_files(), pytest.raises(JournalError) as caught:
             journal.append(b"b" * 3000, {})
         assert "free space" in caught.value.advice
         assert journal.verify().torn_bytes == 0
-        journal.append(b"c" * 500, {})
+        with small_files():
+            journal.append(b"c" * 500, {})
         assert [entry.payload[:1] for entry in journal.read()] == [b"a", b"c"]
 
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 from neo4j import Driver, GraphDatabase
@@ -19,6 +20,10 @@ from asterism.graph.schema import initialise
 from asterism.settings import STACK_FILE, Settings, load_settings
 from asterism.simulate.schema_lsst import write_schemas
 from asterism.spark import spark_session
+
+# The same examples in every run: what passes here passes in continuous integration.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

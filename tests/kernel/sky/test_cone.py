@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy import units
 from astropy.coordinates import Latitude, Longitude, SkyCoord
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from mocpy import MOC
 from numpy.typing import NDArray
@@ -79,8 +79,10 @@ def test_a_cone_covers_what_mocpy_says_lies_wholly_inside_it(ra: float, dec: flo
         max_depth=order,
     ).to_depth29_ranges.astype(np.int64)
     assert len(inner)
-    region = cone_ranges(ra, dec, radius)
-    assert not len(Ranges(inner[:, 0], inner[:, 1]).difference(region))
+    covered = Ranges(inner[:, 0], inner[:, 1])
+    # mocpy 0.21 gives the whole base cell, 3,438 deg2, for some cones around its centre: (0, 0), 26 deg is one.
+    assume(covered.area_deg2 <= SKY_DEG2 * (1 - math.cos(math.radians(radius))) / 2)
+    assert not len(covered.difference(cone_ranges(ra, dec, radius)))
 
 
 @given(RA, DEC, st.floats(1 / 3600, 90.0))

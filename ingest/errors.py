@@ -43,7 +43,7 @@ class PacketError(IngestError):
     """A packet cannot be used; it becomes a dead letter under the code of its class."""
 
     code = "ingest.packet"
-    hint = "asterism ingest deadletters shows the packet; it can be replayed after the cause is removed"
+    hint = "the packet and its bytes are kept in the lake, table dead_letters; asterism ingest status counts them by code"
     transient: ClassVar[bool] = False
     """The same bytes may well be accepted later."""
 
@@ -95,14 +95,14 @@ class SchemaUnknownError(PacketError):
     """Neither the schema folder nor the registry knows the schema id of the message."""
 
     code = "ingest.schema_unknown"
-    hint = "set ASTERISM_SCHEMA_REGISTRY or ASTERISM_SCHEMA_FOLDER, then replay the dead letters"
+    hint = "set ASTERISM_SCHEMA_REGISTRY or ASTERISM_SCHEMA_FOLDER, then ingest the packets again"
 
 
 class RegistryUnreachableError(PacketError):
     """The schema registry does not answer, so the schema id could not be looked up; transient."""
 
     code = "ingest.registry_unreachable"
-    hint = "bring the schema registry back, then replay the dead letters"
+    hint = "bring the schema registry back, then ingest the packets again"
     transient = True
 
 

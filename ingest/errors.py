@@ -43,7 +43,7 @@ class PacketError(IngestError):
     """A packet cannot be used; it becomes a dead letter under the code of its class."""
 
     code = "ingest.packet"
-    hint = "the packet and its bytes are kept in the lake, table dead_letters; asterism ingest status counts them by code"
+    hint = "the packet and its bytes are kept in the lake, table dead_letters; asterism ingest status counts them"
     transient: ClassVar[bool] = False
     """The same bytes may well be accepted later."""
 

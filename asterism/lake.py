@@ -145,10 +145,14 @@ def window_name(rows: pa.Table) -> str:
     places = rows.select(["topic", "partition"]).group_by(["topic", "partition"]).aggregate([])
     if places.num_rows == 1:
         place, bounds = places.to_pylist()[0], pc.min_max(rows["offset"]).as_py()
-        name = f"{place['topic']}-{place['partition']}-{bounds['min']}-{bounds['max'] + 1}"
-        return _checked(name)
+        return range_name(place["topic"], place["partition"], bounds["min"], bounds["max"] + 1)
     positions = sorted(zip(*(rows[column].to_pylist() for column in POSITION_COLUMNS), strict=True))
     return f"mixed-{hashlib.sha256(json.dumps(positions).encode()).hexdigest()[:24]}"
+
+
+def range_name(topic: str, partition: int, start: int, end: int) -> str:
+    """Return the window name of one offset range, `end` exclusive."""
+    return _checked(f"{topic}-{partition}-{start}-{end}")
 
 
 def _checked(name: str) -> str:

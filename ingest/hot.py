@@ -24,12 +24,13 @@ from pyspark.sql.functions import coalesce, col
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from asterism.batches import running_batch
+from asterism.graph.association.background import CATALOGUE_MATCHES
 from asterism.graph.association.regions import REGION_MATCHES, latest_version, load_regions, match_table
 from asterism.graph.connection import connect
 from asterism.graph.writer import write_detections
-from asterism.ingest.science import CATALOGUE_MATCHES, catalogue_matches, match_objects
+from asterism.ingest.science import catalogue_matches, match_objects
 from asterism.ingest.source import INGESTED
-from asterism.lake import Lake, window_name
+from asterism.lake import Lake, range_name, window_name
 from asterism.logs import get_logger
 from asterism.metrics import BATCH_SECONDS, DEAD_LETTERS, PACKETS
 from asterism.records import DEAD_LETTER, DETECTION
@@ -161,7 +162,7 @@ def outcomes_of(rows: pa.Table) -> pa.Table:
 def _windows(outcomes: pa.Table) -> list[str]:
     """Return the names of the Kafka windows that outcomes come from, as `asterism.lake.window_name` gives them."""
     places = outcomes.group_by(["topic", "partition"]).aggregate([("start", "min"), ("end", "max")]).to_pylist()
-    return [f"{p['topic']}-{p['partition']}-{p['start_min']}-{p['end_max']}" for p in places]
+    return [range_name(p["topic"], p["partition"], p["start_min"], p["end_max"]) for p in places]
 
 
 def _merged(outcomes: pa.Table) -> pa.Table:

@@ -21,9 +21,6 @@ from asterism.ledger import LedgerTail
 from asterism.records import DETECTION
 from asterism.settings import Settings
 
-CATALOGUE_MATCHES = "catalogue_matches"
-"""The lake's side table of matches (`asterism.records.CATALOGUE_MATCH`)."""
-
 _OBJECTS = 1000
 """Objects classified at once."""
 

@@ -16,7 +16,6 @@ from asterism.simulate.declare import Schema, array, fields, nullable, record
 LSST_SCHEMA_ID = 1100
 """The id in the five-byte frame of every packet."""
 
-LSST_VERSION = "11.0"
 NAMESPACE = "lsst.v11_0"
 BANDS = "ugrizy"
 

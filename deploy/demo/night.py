@@ -182,9 +182,8 @@ class Watch:
 
     def look_at_links(self) -> None:
         """Note how many open links each event has."""
-        with self._driver.session() as session:
-            for row in session.run(_LINKS):
-                self.most_links[row["key"]] = max(self.most_links[row["key"]], row["links"])
+        for key, links in open_links(self._driver).items():
+            self.most_links[key] = max(self.most_links[key], links)
 
     def _notices(self) -> int:
         with self._driver.session() as session:

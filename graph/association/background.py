@@ -20,7 +20,7 @@ from asterism.lake import Lake
 from asterism.sky.healpix import contains, pixel_area_deg2
 
 CATALOGUE_MATCHES = "catalogue_matches"
-"""The lake's side table of catalogue matches."""
+"""The lake's side table of catalogue matches (`asterism.records.CATALOGUE_MATCH`)."""
 
 MATCHED = pa.schema([("objectKey", pa.string()), ("class", pa.string())])
 """Its columns that matter here."""

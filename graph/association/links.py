@@ -15,7 +15,7 @@ import numpy as np
 from neo4j import ManagedTransaction, Session
 
 from asterism.graph.association.associate import Verdict
-from asterism.graph.connection import read, write
+from asterism.graph.connection import write
 
 _BATCH = 1000
 
@@ -44,11 +44,6 @@ def close_links(session: Session, active: Sequence[str], now_mjd_tai: float) -> 
     Returns the number of links closed.
     """
     return write(session, _close_inactive, list(active), now_mjd_tai)
-
-
-def open_links(session: Session, event_key: str) -> set[str]:
-    """Return the keys of the objects with an open link to an event."""
-    return set(read(session, _open, event_key))
 
 
 def _rows(verdict: Verdict) -> list[dict[str, Any]]:
@@ -144,10 +139,3 @@ def _close_inactive(tx: ManagedTransaction, active: list[str], now: float) -> in
         now=now,
     ).single(strict=True)
     return int(record["closed"])
-
-
-def _open(tx: ManagedTransaction, event: str) -> list[str]:
-    result = tx.run(
-        "MATCH (o:Object)-[c:CANDIDATE_FOR]->(:Event {key: $event}) WHERE c.open RETURN o.key AS key", event=event
-    )
-    return [record["key"] for record in result]

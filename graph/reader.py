@@ -65,8 +65,12 @@ RETURN i, alerts
 
 SOURCES_OF_OBJECTS = f"""
 UNWIND $keys AS key
-MATCH (o:Object {{key: key}})-[same:SAME_AS]->(s:Source) WHERE {VISIBLE_OBJECT}
-RETURN key, {SourceRow.projection("s")} AS source, same.separationArcsec AS separation
+MATCH (o:Object {{key: key}}) WHERE {VISIBLE_OBJECT}
+CALL (o) {{
+  MATCH (o)-[same:SAME_AS]->(s:Source)
+  RETURN {SourceRow.projection("s")} AS source, same.separationArcsec AS separation
+}}
+RETURN key, source, separation
 """
 
 OBJECTS_OF_SOURCES = f"""

@@ -14,7 +14,7 @@ setup:
 demo: setup ## A night on this machine; ONCE=1 ends when done, SEED=n picks another sky
 	$(BIN)/asterism demo $(if $(ONCE),--once) $(if $(SEED),--seed $(SEED))
 
-test: lint ## Lint and every test, with real Neo4j, Kafka and Spark
+test: lint ## Lint and every test but the long ones, with real Neo4j, Kafka and Spark
 	$(BIN)/python -m pytest
 
 lint: typing ## Style, types and the direction of imports
@@ -26,10 +26,10 @@ typing: setup # links that show tools the tree as it is installed
 	@rm -rf .typing && mkdir -p .typing/asterism
 	@for item in $(filter-out %/__pycache__,$(wildcard asterism/*)) $(PARTS); do ln -s ../../$$item .typing/asterism/; done
 
-faults: setup ## Only the tests that kill processes
+faults: setup ## Only the tests that kill processes or race them, the long ones too
 	$(BIN)/python -m pytest -m faults
 
-fuzz: setup ## Only the tests that feed mutated packets
+fuzz: setup ## Only the tests that feed mutated packets, the long ones too
 	$(BIN)/python -m pytest -m fuzz
 
 bench: setup ## One benchmark: make bench NAME=B1 [QUICK=1]

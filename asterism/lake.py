@@ -54,10 +54,13 @@ class Lake:
         ensure_format(root, "lake")
         self.root = root
 
-    def write_detections(self, rows: pa.Table) -> list[Path]:
-        """Write detections (schema `DETECTION`), one file per survey and night; return the files."""
+    def write_detections(self, rows: pa.Table, window: str | None = None) -> list[Path]:
+        """Write detections (schema `DETECTION`), one file per survey and night; return the files.
+
+        The files are named by `window`, by `window_name` if it is not given.
+        """
         files = []
-        window = window_name(rows)
+        window = window_name(rows) if window is None else _checked(window)
         keys = rows.select(["survey", "night"]).group_by(["survey", "night"]).aggregate([]).to_pylist()
         for key in sorted(keys, key=lambda k: (k["survey"], k["night"])):
             chosen = rows.filter((pc.field("survey") == key["survey"]) & (pc.field("night") == key["night"]))
@@ -116,9 +119,32 @@ class Lake:
         """
         return self._read("detections", DETECTION, columns, where)
 
+    def detection_windows(self, prefix: str = "") -> list[str]:
+        """Return the names of the windows that gave detections, sorted; those that begin with `prefix`."""
+        found = (self.root / "detections").glob(f"survey=*/night=*/{prefix}*.parquet")
+        return sorted({path.stem for path in found})
+
+    def detections_of(self, window: str) -> pa.Table:
+        """Return the detections of one window (schema `DETECTION`)."""
+        folder = self.root / "detections"
+        files = [str(path) for path in sorted(folder.glob(f"survey=*/night=*/{_checked(window)}.parquet"))]
+        rows = ds.dataset(
+            files, schema=DETECTION, format="parquet", partitioning=_PARTITIONING, partition_base_dir=str(folder)
+        )
+        return rows.to_table(columns=DETECTION.names)
+
     def dead_letters(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return refused packets, each delivery position once."""
-        return self._read("dead_letters", DEAD_LETTER, columns, None)
+        """Return packets that are still refused, each delivery position once.
+
+        A position that has a detection too was read after all: replayed, or ingested again after a mend.
+        """
+        wanted = list(DEAD_LETTER.names if columns is None else columns)
+        rows = self._read("dead_letters", DEAD_LETTER, list(dict.fromkeys([*wanted, *POSITION_COLUMNS])), None)
+        same_offset = ds.field("offset").isin(pc.unique(rows["offset"]))
+        read_since = set(_positions(self.detections(POSITION_COLUMNS, same_offset))) if rows.num_rows else set()
+        if read_since:
+            rows = rows.filter(pa.array([position not in read_since for position in _positions(rows)]))
+        return rows.select(wanted)
 
     def _read(
         self, table: str, schema: pa.Schema, columns: Sequence[str] | None, where: ds.Expression | None
@@ -146,7 +172,7 @@ def window_name(rows: pa.Table) -> str:
     if places.num_rows == 1:
         place, bounds = places.to_pylist()[0], pc.min_max(rows["offset"]).as_py()
         return range_name(place["topic"], place["partition"], bounds["min"], bounds["max"] + 1)
-    positions = sorted(zip(*(rows[column].to_pylist() for column in POSITION_COLUMNS), strict=True))
+    positions = sorted(_positions(rows))
     return f"mixed-{hashlib.sha256(json.dumps(positions).encode()).hexdigest()[:24]}"
 
 
@@ -159,6 +185,10 @@ def _checked(name: str) -> str:
     if not _SAFE_NAME.fullmatch(name) or name.startswith("."):
         raise LakeError(f"{name!r:.200} is not a safe file name")
     return name
+
+
+def _positions(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
+    return zip(*(rows[column].to_pylist() for column in POSITION_COLUMNS), strict=True)
 
 
 def _each_position_once(rows: pa.Table) -> pa.Table:

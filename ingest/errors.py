@@ -24,6 +24,7 @@
     +-- FileUnreadableError            a file to ingest cannot be read
     +-- SourceError                    Kafka cannot be read
     +-- ArchiveError                   the raw archive cannot be read or written
+    +-- PacketNotFoundError            the lake does not know the alert that was asked for
 """
 
 from __future__ import annotations
@@ -175,3 +176,10 @@ class ArchiveError(IngestError):
 
     code = "ingest.archive_failed"
     hint = "check the disk behind ASTERISM_HOME/archive"
+
+
+class PacketNotFoundError(IngestError):
+    """The lake does not know the alert whose packet was asked for."""
+
+    code = "ingest.packet_not_found"
+    hint = "keys look like ztf:697252386115015001; asterism graph cypher finds the alerts of an object"

@@ -113,40 +113,48 @@ class HotLane:
         self.write_lake(rows, version)
         yield from rows.select(SHUFFLED.names).cast(SHUFFLED).to_batches()
 
-    def write_lake(self, rows: pa.Table, version: int) -> None:
-        """Write rows of `INGESTED` to the tables they belong to, and which alerts lie in regions of `version`."""
+    def write_lake(self, rows: pa.Table, version: int, window: str | None = None) -> None:
+        """Write rows of `INGESTED` to the tables they belong to, and which alerts lie in regions of `version`.
+
+        Files are named by `window`, by `asterism.lake.window_name` if it is not given.
+        """
+        window = window_name(rows) if window is None else window
         settings = load_settings(home=self.home)
         lake = Lake(settings.lake_path)
         refused = rows.filter(pc.is_valid(rows["code"]))
         if refused.num_rows:
             lake.write_dead_letters(refused.select(DEAD_LETTER.names).cast(DEAD_LETTER))
-        alerts = rows.filter(pc.is_null(rows["code"])).select(DETECTION.names).cast(DETECTION)
+        alerts = alerts_of(rows)
         if alerts.num_rows:
-            lake.write_detections(alerts)
+            lake.write_detections(alerts, window)
         if version:
             matches = match_table(load_regions(lake, version), alerts)
-            lake.write_side_table(REGION_MATCHES, window_name(rows), matches)
+            lake.write_side_table(REGION_MATCHES, window, matches)
         sources = catalogue_matches(settings, alerts)
         if sources is not None:
-            lake.write_side_table(CATALOGUE_MATCHES, window_name(rows), sources)
+            lake.write_side_table(CATALOGUE_MATCHES, window, sources)
 
     def to_graph(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Write the alerts of one set of objects to the graph and yield what became of every packet."""
         rows = pa.Table.from_batches(batches, schema=SHUFFLED)
         if rows.num_rows == 0:
             return
-        self.write_graph(rows)
+        self.write_graph(alerts_of(rows))
         yield from outcomes_of(rows).to_batches()
 
-    def write_graph(self, rows: pa.Table) -> None:
-        """Write the alerts among `rows` to the graph."""
-        alerts = rows.filter(pc.is_null(rows["code"])).select(DETECTION.names).cast(DETECTION)
+    def write_graph(self, alerts: pa.Table) -> None:
+        """Write alerts (schema `DETECTION`) to the graph."""
         if alerts.num_rows == 0:
             return
         settings = load_settings(home=self.home)
         with connect(settings) as driver:
             write_detections(driver, alerts, database=settings.neo4j_database)
             match_objects(driver, settings, alerts)
+
+
+def alerts_of(rows: pa.Table) -> pa.Table:
+    """Return the alerts (schema `DETECTION`) among rows of `INGESTED` or `SHUFFLED`."""
+    return rows.filter(pc.is_null(rows["code"])).select(DETECTION.names).cast(DETECTION)
 
 
 def outcomes_of(rows: pa.Table) -> pa.Table:

@@ -16,7 +16,7 @@ from asterism.graph.association.regions import latest_version
 from asterism.ingest.archive import ArchiveWriter
 from asterism.ingest.decode import Decoder
 from asterism.ingest.files import iter_packets
-from asterism.ingest.hot import OUTCOME, SHUFFLED, HotLane, outcomes_of
+from asterism.ingest.hot import OUTCOME, SHUFFLED, HotLane, alerts_of, outcomes_of
 from asterism.ingest.packets import Position
 from asterism.ingest.schemas import SchemaSource
 from asterism.ingest.source import INGESTED, ingested_rows
@@ -60,7 +60,7 @@ def load_files(settings: Settings, paths: Sequence[Path], advance: Advance) -> p
         with running_batch(lake, LEDGER, partial(latest_version, lake)) as version:
             lane.write_lake(rows, version)
             passed_on = rows.select(SHUFFLED.names).cast(SHUFFLED)
-            lane.write_graph(passed_on)
+            lane.write_graph(alerts_of(passed_on))
             outcomes.append(outcomes_of(passed_on))
             lane.record(outcomes[-1], [window_name(rows)], version, LEDGER, time.monotonic() - started)
         advance(len(chunk))

@@ -46,6 +46,10 @@ class Param:
     """Name of the group around it; None outside any, or in a group without a name."""
     group_type: str | None = None
     """Type of the group around it: the only thing that tells LVK's unnamed groups apart."""
+    data_type: str | None = None
+    """string, int or float; None where the document does not say."""
+    utype: str | None = None
+    """Which member of another data model it is; ours name a place in JSON (`asterism.voevent.json_params`)."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,8 @@ def _param(element: Any) -> Param:
         ucd=element.get("ucd"),
         group=parent.get("name") if in_group else None,
         group_type=parent.get("type") if in_group else None,
+        data_type=element.get("dataType"),
+        utype=element.get("utype"),
     )
 
 
@@ -264,7 +270,9 @@ def _write_who(event: Any, document: Document) -> None:
 def _write_what(event: Any, document: Document, voeventparse: Any) -> None:
     groups: dict[tuple[str | None, str | None], Any] = {}
     for param in document.params:
-        element = voeventparse.Param(param.name, param.value, unit=param.unit, ucd=param.ucd, ac=False)
+        element = voeventparse.Param(
+            param.name, param.value, param.unit, param.ucd, param.data_type, param.utype, ac=False
+        )
         place = (param.group, param.group_type)
         if place == (None, None):
             event.What.append(element)

@@ -30,6 +30,9 @@ from asterism.sky.localization import Localization
 MAP_KIND = "skymap"
 """Kind of a stored localization whose rows stand in the lake's folder of maps instead of the graph."""
 
+RELATIONS = ("CITES", "SUPERSEDES", "RETRACTS")
+"""Relationships between notices."""
+
 EVENT_PROPERTIES = (
     "authority",
     "name",
@@ -203,8 +206,7 @@ def _write(tx: ManagedTransaction, rows: list[NoticeRow], derive: Derive) -> Eve
     tx.run("UNWIND $keys AS key MERGE (e:Event {key: key}) SET e.key = key", keys=events).consume()
     created = _write_notices(tx, rows)
     _write_localizations(tx, rows)
-    for key in events:
-        _write_derived(tx, derive(key, _records(tx, key)))
+    _write_derived(tx, [derive(key, records) for key, records in _records(tx, events)])
     _link_across(tx, rows)
     return EventCounts(created, tuple(events))
 
@@ -265,38 +267,51 @@ def _deliveries(tx: ManagedTransaction, keys: Sequence[str]) -> dict[str, tuple[
     return {record["key"]: (set(record["channels"]), record["received"]) for record in found}
 
 
-def _records(tx: ManagedTransaction, event_key: str) -> list[str]:
+def _records(tx: ManagedTransaction, events: list[str]) -> list[tuple[str, list[str]]]:
+    """Return each event's key and the records of all its notices."""
     found = tx.run(
-        "MATCH (:Event {key: $key})<-[:REPORTS]-(n:Notice) RETURN n.record AS record ORDER BY n.key",
-        key=event_key,
+        "UNWIND $keys AS key MATCH (:Event {key: key})<-[:REPORTS]-(n:Notice) WITH key, n ORDER BY key, n.key "
+        "RETURN key, collect(n.record) AS records",
+        keys=events,
     )
-    return [record["record"] for record in found]
+    return [(record["key"], record["records"]) for record in found]
 
 
-def _write_derived(tx: ManagedTransaction, derived: DerivedEvent) -> None:
-    values = {name: derived.properties.get(name) for name in EVENT_PROPERTIES}
-    tx.run("MATCH (e:Event {key: $key}) SET e += $values", key=derived.key, values=values).consume()
+def _write_derived(tx: ManagedTransaction, events: list[DerivedEvent]) -> None:
+    """Write what follows from the notices of events: a handful of statements, however many events there are."""
+    keys = [event.key for event in events]
+    values = [{name: event.properties.get(name) for name in EVENT_PROPERTIES} for event in events]
     tx.run(
-        "MATCH (:Event {key: $key})<-[:REPORTS]-(n:Notice) "
+        "UNWIND $rows AS r MATCH (e:Event {key: r.key}) SET e += r.values",
+        rows=[{"key": key, "values": known} for key, known in zip(keys, values, strict=True)],
+    ).consume()
+    tx.run(
+        "UNWIND $keys AS key MATCH (:Event {key: key})<-[:REPORTS]-(n:Notice) "
         "SET n.conflict = CASE WHEN n.key IN $conflicts THEN true END",
-        key=derived.key,
-        conflicts=list(derived.conflicts),
+        keys=keys,
+        conflicts=[notice for event in events for notice in event.conflicts],
     ).consume()
     tx.run(
         "UNWIND $rows AS r MATCH (l:Localization {key: r.key}) "
         "SET l.validFromMjdTai = r.start, l.validToMjdTai = r.end, l.current = r.current",
         rows=[
             {"key": localization_key(notice), "start": start, "end": end, "current": current}
-            for notice, start, end, current in derived.validity
+            for event in events
+            for notice, start, end, current in event.validity
         ],
     ).consume()
     tx.run(
-        "MATCH (e:Event {key: $key})<-[:REPORTS]-(n:Notice)-[r:CITES|SUPERSEDES|RETRACTS]->(:Notice)-[:REPORTS]->(e) "
-        "DELETE r",
-        key=derived.key,
+        "UNWIND $keys AS key MATCH (e:Event {key: key})<-[:REPORTS]-(n:Notice)"
+        "-[r:CITES|SUPERSEDES|RETRACTS]->(:Notice)-[:REPORTS]->(e) DELETE r",
+        keys=keys,
     ).consume()
-    for relation in ("CITES", "SUPERSEDES", "RETRACTS"):
-        pairs = [{"from": a, "to": b, "implied": implied} for a, b, kind, implied in derived.links if kind == relation]
+    _link(tx, [link for event in events for link in event.links])
+
+
+def _link(tx: ManagedTransaction, links: Sequence[tuple[str, str, str, bool]]) -> None:
+    """Make links between notices: (from, to, relationship, implied)."""
+    for relation in RELATIONS:
+        pairs = [{"from": a, "to": b, "implied": implied} for a, b, kind, implied in links if kind == relation]
         if pairs:
             tx.run(
                 f"UNWIND $pairs AS p MATCH (a:Notice {{key: p.from}}), (b:Notice {{key: p.to}}) "
@@ -317,12 +332,4 @@ def _link_across(tx: ManagedTransaction, rows: list[NoticeRow]) -> None:
         keys=citing,
         ivorns=ivorns,
     )
-    pairs = [record.data() for record in found]
-    for relation in ("CITES", "SUPERSEDES", "RETRACTS"):
-        chosen = [pair for pair in pairs if pair["relation"] == relation]
-        if chosen:
-            tx.run(
-                f"UNWIND $pairs AS p MATCH (a:Notice {{key: p.from}}), (b:Notice {{key: p.to}}) "
-                f"MERGE (a)-[r:{relation}]->(b) SET r.implied = false",
-                pairs=chosen,
-            ).consume()
+    _link(tx, [(record["from"], record["to"], record["relation"], False) for record in found])

@@ -27,6 +27,8 @@ from asterism.sky.healpix import (
 
 _SLACK_DEG = 1e-11
 """Added to every bound: rounding of positions and of the indexing library is a hundred times smaller."""
+_FIRST_ORDER, _FIRST_FITS = 3, 64
+"""Where refinement begins if that many ranges are allowed: 768 centres once computed spare four rounds for each region."""
 
 Classify = Callable[[NDArray[np.float64], NDArray[np.float64], float], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 """(ra, dec of pixel centres, pixel radius; all deg) -> (may touch the region, lies wholly inside)."""
@@ -132,14 +134,17 @@ def cover(classify: Classify, max_ranges: int, max_order: int = MAX_ORDER) -> Ra
     fits is returned; only if not even the first one fits are gaps closed instead.
     """
     inside_lo, inside_hi = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    pixels = np.arange(12, dtype=np.int64)
+    first = _FIRST_ORDER if max_ranges >= _FIRST_FITS and max_order >= _FIRST_ORDER else 0
+    pixels, ra, dec = _all_pixels(first)
     best = Ranges(np.zeros(1, dtype=np.int64), np.full(1, N_CELLS, dtype=np.int64))
-    for order in range(max_order + 1):
-        touches, within = classify(*pixel_centers(order, pixels), pixel_radius_deg(order) + _SLACK_DEG)
+    for order in range(first, max_order + 1):
+        if order > first:
+            ra, dec = pixel_centers(order, pixels)
+        touches, within = classify(ra, dec, pixel_radius_deg(order) + _SLACK_DEG)
         lo, hi = ipix_to_range29(order, pixels)
         candidate = Ranges(np.concatenate([inside_lo, lo[touches]]), np.concatenate([inside_hi, hi[touches]]))
         if len(candidate) > max_ranges:
-            return best if order else candidate.coarsened(max_ranges)
+            return best if order > first else candidate.coarsened(max_ranges)
         best = candidate
         inside_lo = np.concatenate([inside_lo, lo[within]])
         inside_hi = np.concatenate([inside_hi, hi[within]])
@@ -148,3 +153,13 @@ def cover(classify: Classify, max_ranges: int, max_order: int = MAX_ORDER) -> Ra
             break
         pixels = (4 * edge[:, np.newaxis] + np.arange(4, dtype=np.int64)).ravel()
     return best
+
+
+@cache
+def _all_pixels(order: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return all pixels of an order and their centres [deg]."""
+    pixels = np.arange(12 * 4**order, dtype=np.int64)
+    ra, dec = pixel_centers(order, pixels)
+    for column in (pixels, ra, dec):
+        column.setflags(write=False)
+    return pixels, ra, dec

@@ -151,8 +151,8 @@ def from_two_radii(ra: float, dec: float, r50_deg: float, r90_deg: float) -> Mix
 
     def parts(wide: float) -> tuple[float, float]:
         """Return what the narrow part must hold within r50, and then both within r90."""
-        narrow = 1.0 - float(vmf.cdf(vmf.kappa_of(r90_deg, wide), u50))
-        return narrow, (float(vmf.cdf(vmf.kappa_of(r50_deg, narrow), u90)) + wide) / 2.0
+        narrow = 1.0 - vmf.held(vmf.kappa_of(r90_deg, wide), u50)
+        return narrow, (vmf.held(vmf.kappa_of(r50_deg, narrow), u90) + wide) / 2.0
 
     low, high = 0.8, 0.9
     if parts(high)[1] <= 0.9:

@@ -84,12 +84,13 @@ class RadialLocalization(Localization):
     def _quantile(self, level: float) -> float:
         """Return the versine that holds `level`: between those of the parts, found by bisection."""
         check_level(level)
-        bounds = [float(vmf.quantile(k, level)) for _, k in self.parts()]
+        parts = self.parts()
+        bounds = [float(vmf.quantile(k, level)) for _, k in parts]
         low, high = min(bounds), max(bounds)
         while not math.isclose(low, high, rel_tol=1e-15):
             middle = (low + high) / 2.0
             if middle in (low, high):
                 break
-            inside = float(sum(w * vmf.cdf(k, middle) for w, k in self.parts()))
+            inside = sum(w * vmf.held(k, middle) for w, k in parts)
             low, high = (middle, high) if inside < level else (low, middle)
         return high

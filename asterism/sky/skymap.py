@@ -179,7 +179,9 @@ class SkyMapLocalization(Localization):
         """Return mean and standard deviation [Mpc] of the distance over the whole map, or None if it has
         none.
 
-        Pixels without distance information are left out and the rest renormalised.
+        Sum of probability times the moments along each direction. Pixels without distance information are left out
+        and the rest renormalised. The header's DISTMEAN can differ: BAYESTAR writes this mean (equal to 1e-12 where no
+        pixel is left out), but a map made from posterior samples carries the samples' own, up to a per cent away.
         """
         if self.distances is None:
             return None

@@ -58,7 +58,7 @@ def kappa_of(radius_deg: float, containment: float) -> float:
         middle = (low + high) / 2.0
         if middle in (low, high):
             break
-        low, high = (middle, high) if cdf(middle, u) < containment else (low, middle)
+        low, high = (middle, high) if held(middle, u) < containment else (low, middle)
     return (low + high) / 2.0
 
 
@@ -66,6 +66,11 @@ def density_sr(kappa: float, u: ArrayLike) -> NDArray[np.float64]:
     """Return the density [sr-1] at versines u."""
     peak = 0.5 if kappa == 0.0 else kappa / -math.expm1(-2.0 * kappa)
     return np.asarray(peak / (2.0 * math.pi) * np.exp(-kappa * np.asarray(u)), dtype=np.float64)
+
+
+def held(kappa: float, u: float) -> float:
+    """Return `cdf` of one versine: for searches, in which an array of one costs ten times as much."""
+    return u / 2.0 if kappa == 0.0 else math.expm1(-kappa * u) / math.expm1(-2.0 * kappa)
 
 
 def cdf(kappa: float, u: ArrayLike) -> NDArray[np.float64]:

@@ -61,12 +61,13 @@ def read_json(payload: bytes) -> dict[str, Any]:
     NoticeTooLargeError
         If it is longer or deeper than any notice.
     NoticeMarkupError
-        If it is not JSON as the standard has it (NaN and infinity are not), or no object.
+        If it is not JSON as the standard has it (NaN and infinity are not), holds a number too large for 64 bits of
+        floating point, or is no object.
     """
     if len(payload) > MAX_JSON_BYTES:
         raise NoticeTooLargeError(f"{len(payload)} bytes are more than {MAX_JSON_BYTES}")
     try:
-        value = json.loads(payload.decode("utf-8-sig"), parse_constant=_no_constant)
+        value = json.loads(payload.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
     except RecursionError as error:
         raise NoticeTooLargeError("values nest too deeply") from error
     except ValueError as error:
@@ -126,13 +127,13 @@ def normalise_igwn(alert: Mapping[str, Any], key: str) -> Reading:
         t0_mjd_tai=t0,
         t0_rank=0 if t0 is None else stage.t0_rank,
         observation_time_raw=time,
-        region=None if sky_map is None or content is None else _region(sky_map, content),
+        region=None if sky_map is None or content is None else map_region(sky_map, content),
         far_hz=None if event is None else _positive(event.get("far")),
         classification={} if event is None else _probabilities(event.get("classification")),
         properties={} if event is None else _properties(event),
         flags=tuple(sorted(flags)),
         verified_against_sample=stage.verified_against_sample,
-        raw=_without_map(alert),
+        raw=without_long_text(alert),
     )
     return Reading(notice, sky_map, content)
 
@@ -149,7 +150,8 @@ def _sky_map(content: bytes) -> SkyMapLocalization:
         raise NoticeMapError(f"the sky map cannot be read: {error}") from error
 
 
-def _region(sky_map: SkyMapLocalization, content: bytes) -> Region:
+def map_region(sky_map: SkyMapLocalization, content: bytes) -> Region:
+    """Return the region of a map, named by the SHA-256 of its file."""
     ra, dec = sky_map.mode()
     distance, sigma = sky_map.distance_moments() or (None, None)
     return Region(
@@ -210,12 +212,12 @@ def _properties(event: Mapping[str, Any]) -> dict[str, Any]:
     return found | {name: value for name, value in numbers.items() if value is not None}
 
 
-def _without_map(value: Any) -> Any:
-    """Return the alert with long text, which the map is, replaced by its length."""
+def without_long_text(value: Any) -> Any:
+    """Return an alert with long text, as a map is, replaced by its length."""
     if isinstance(value, dict):
-        return {name: _without_map(member) for name, member in value.items()}
+        return {name: without_long_text(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [_without_map(member) for member in value]
+        return [without_long_text(member) for member in value]
     return f"({len(value)} characters)" if isinstance(value, str) and len(value) > 2000 else value
 
 
@@ -233,3 +235,10 @@ def _depth(value: Any) -> int:
 
 def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if abs(value) == float("inf"):
+        raise ValueError(f"{text:.40} is beyond every number")
+    return value

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from asterism.errors import SkyError
 from asterism.sky.circle import CircleLocalization
+from asterism.sky.ellipse import EllipseLocalization
 from asterism.sky.localization import Localization
-from asterism.sky.mixture import from_two_radii, with_systematic
+from asterism.sky.mixture import Systematic, from_two_radii, with_systematic
 from asterism.voevent.document import Document
 from asterism.voevent.errors import NoticePositionError
 from asterism.voevent.missions.table import Mission, Stage
@@ -29,6 +31,29 @@ CONTAINMENT_ASSUMED = "containment_assumed"
 _ASSUMED_CONTAINMENT = 0.68
 """Taken where none is documented: of the usual meanings the one that gives the largest 90 % region."""
 _FRAMES = ("FK5", "ICRS")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a notice says of the place of its event, and what its mission says of the notice."""
+
+    ra_deg: float
+    dec_deg: float
+    radius_deg: float | None
+    """Error radius, or semi-major axis of an ellipse [deg]; 0 or below is unknown."""
+    containment: float | None
+    """Probability inside; None if undocumented."""
+    systematic_included: bool | None
+    radius_50_deg: float | None = None
+    """A 50 % radius that stands beside a 90 % one [deg]."""
+    floor_deg: float | None = None
+    """Smallest radius the mission documents [deg]."""
+    systematic: tuple[str, Systematic] | None = None
+    """Name and size of the systematic error to add."""
+    minor_deg: float | None = None
+    """Semi-minor axis [deg]; None of a circle."""
+    angle_deg: float = 0.0
+    """Position angle of the major axis from north through east [deg]."""
 
 
 def locate(
@@ -55,38 +80,57 @@ def locate(
     centre = position(document) if stage.position else None
     if centre is None:
         return None, ()
-    ra, dec = centre
-    published = _degrees(document.error2radius, document.position_unit, "Error2Radius")
-    if published is None or published <= 0.0:
+    return region_of(
+        Published(
+            *centre,
+            radius_deg=_degrees(document.error2radius, document.position_unit, "Error2Radius"),
+            containment=stage.containment,
+            systematic_included=stage.systematic_included,
+            radius_50_deg=None if stage.radius_50 is None else number(values.get(stage.radius_50)),
+            floor_deg=stage.floor_deg,
+            systematic=mission.systematic(t0_mjd_tai, values) if stage.systematics else None,
+        )
+    )
+
+
+def region_of(told: Published) -> tuple[Region, tuple[str, ...]]:
+    """Return the region a published position and error mean, and flags."""
+    ra, dec, published, minor = told.ra_deg, told.dec_deg, told.radius_deg, told.minor_deg
+    if published is None or published <= 0.0 or (minor is not None and minor <= 0.0):
         return Region("point", ra, dec), (RADIUS_UNKNOWN,)
-    half = None if stage.radius_50 is None else number(values.get(stage.radius_50))
-    systematic = mission.systematic(t0_mjd_tai, values) if stage.systematics else None
-    radius = published if stage.floor_deg is None else max(published, stage.floor_deg)
+    radius = published if told.floor_deg is None else max(published, told.floor_deg)
     flags = (RADIUS_RAISED,) if radius > published else ()
-    containment = stage.containment
+    containment = told.containment
     if containment is None:
         containment, flags = _ASSUMED_CONTAINMENT, (*flags, CONTAINMENT_ASSUMED)
     try:
-        if systematic is not None:
-            shape: Localization = with_systematic(ra, dec, radius, systematic[1])
-        else:
-            shape = _track(ra, dec, half, radius) or CircleLocalization(ra, dec, radius, containment)
+        shape = _shape(told, radius, containment)
     except SkyError:  # wider than the sphere lets its containment be
-        return Region("point", ra, dec, published, stage.containment), (*flags, RADIUS_UNINFORMATIVE)
+        return Region("point", ra, dec, published, told.containment), (*flags, RADIUS_UNINFORMATIVE)
     region = Region(
-        type="mixture" if shape.kind == "mixture" else "circle",
+        type="mixture" if shape.kind == "mixture" else "ellipse" if shape.kind == "ellipse" else "circle",
         ra_deg=ra,
         dec_deg=dec,
         radius_deg=published,
-        containment=stage.containment,
-        systematic_included=stage.systematic_included,
-        radius_50_deg=half,
-        systematic=None if systematic is None else systematic[0],
+        containment=told.containment,
+        systematic_included=told.systematic_included,
+        radius_50_deg=told.radius_50_deg,
+        systematic=None if told.systematic is None else told.systematic[0],
         area_50_deg2=shape.area(0.5),
         area_90_deg2=shape.area(0.9),
         record=shape.as_record(),
     )
     return region, flags
+
+
+def _shape(told: Published, radius: float, containment: float) -> Localization:
+    """Return the density that has the published radius, widened by the systematic error where it has one."""
+    ra, dec = told.ra_deg, told.dec_deg
+    if told.minor_deg is not None and told.minor_deg != told.radius_deg:
+        return EllipseLocalization.symmetric(ra, dec, radius, told.minor_deg, told.angle_deg, containment)
+    if told.systematic is not None:
+        return with_systematic(ra, dec, radius, told.systematic[1])
+    return _track(ra, dec, told.radius_50_deg, radius) or CircleLocalization(ra, dec, radius, containment)
 
 
 def position(document: Document) -> tuple[float, float] | None:

@@ -38,7 +38,7 @@ def normalise(document: Document, key: str) -> Notice:
     mission = mission_of(document.ivorn)
     stage = mission.stage_of(integer(document.param("Packet_Type")), document.ivorn)
     values = {param.name: param.value for param in reversed(document.params)}
-    name = _superseded_name(mission, document) or event_name(mission, document)
+    name = _superseded_name(mission, document) or event_name(mission, document, stage)
     standing, named = standing_of(mission, name, document)
     scale = scale_of(document.coord_system)
     observed = None if document.iso_time is None else mjd_tai(document.iso_time, scale)
@@ -52,7 +52,7 @@ def normalise(document: Document, key: str) -> Notice:
         key=key,
         event_key=event_key(mission, name, standing, named),
         mission=mission.authority,
-        kind=mission.kind,
+        kind=stage.kind or mission.kind,
         stage=stage.name,
         role=document.role,
         standing=standing,
@@ -73,7 +73,7 @@ def normalise(document: Document, key: str) -> Notice:
         properties=_properties(document),
         citations=document.citations,
         cited_events=tuple(cited_event(citation.ivorn, standing) for citation in document.citations),
-        map_url=document.param(mission.map_url) if mission.map_url else None,
+        map_url=_map_url(mission, document),
         flags=tuple(sorted({*document.problems, *region_flags, *raised, *times})),
         verified_against_sample=stage.verified_against_sample,
         raw=raw_values(document),
@@ -109,6 +109,13 @@ def _far(mission: Mission, document: Document) -> float | None:
     if mission.far is None:
         return None
     return rate_hz(document.param(mission.far), document.unit(mission.far) or mission.far_unit)
+
+
+def _map_url(mission: Mission, document: Document) -> str | None:
+    address = (document.param(mission.map_url) or "") if mission.map_url else ""
+    for old, new in mission.map_url_edits:
+        address = address.replace(old, new)
+    return address or None
 
 
 def _classification(mission: Mission, document: Document) -> dict[str, float]:

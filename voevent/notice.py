@@ -36,7 +36,8 @@ class Region:
     dec_deg: float
     """Declination of the same."""
     radius_deg: float | None = None
-    """The error radius as published; None if none, or if 0 or negative, which means unknown."""
+    """The error radius as published, of an ellipse its semi-major axis; None if none, or if 0 or negative, which
+means unknown."""
     containment: float | None = None
     """Probability inside `radius_deg`; None if undocumented."""
     systematic_included: bool | None = None
@@ -51,6 +52,8 @@ class Region:
     """Mean distance over the whole map [Mpc]."""
     distance_sigma_mpc: float | None = None
     """Its standard deviation [Mpc]."""
+    box_area_deg2: float | None = None
+    """Area of a published error box, which is 4 / pi of that of the contour inscribed in it."""
     map_sha256: str | None = None
     """Name of the map in the lake's folder of maps."""
     record: Mapping[str, Any] | None = field(default=None, compare=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
@@ -24,6 +25,19 @@ def number(text: str | None) -> float | None:
         return None
     value = float(text)
     return value if abs(value) < float("inf") else None
+
+
+def finite(value: object) -> float | None:
+    """Return a JSON number, or text that is one, as a float; None for anything else, infinity included."""
+    if isinstance(value, str):
+        return number(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def integer(text: str | None) -> int | None:

@@ -12,6 +12,7 @@ are four quarter-ellipses, hold ``1 - exp(-q**2 / 2)`` and cover ``pi q**2 (sx+ 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -124,6 +125,29 @@ class EllipseLocalization(Localization):
         north, south = (_in_plane(half) for half in dec_errors_deg)
         return cls(ra, dec, north, south, east, west, containment)
 
+    @classmethod
+    def from_corners(cls, corners: Sequence[tuple[float, float]], containment: float) -> Self:
+        """Return the Gaussian whose contour is the ellipse inscribed in a rectangle on the sky.
+
+        Parameters
+        ----------
+        corners : sequence of tuple of float
+            Four corners (ra, dec) [deg, ICRS], in any order.
+        containment : float
+            Probability the contour holds.
+        """
+        ra_deg, dec_deg = check_positions(*zip(*corners, strict=True))
+        ra, dec = np.radians(ra_deg), np.radians(dec_deg)
+        x, y, z = (np.mean(part) for part in (np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)))
+        centre = math.degrees(math.atan2(y, x)) % 360.0, math.degrees(math.atan2(z, math.hypot(x, y)))
+        length = separation_deg(*centre, ra_deg, dec_deg)
+        turn = np.radians(position_angle_deg(*centre, ra_deg, dec_deg))
+        plane = (length * np.exp(1j * turn))[np.argsort(turn)]
+        one = ((plane[0] - plane[3]) + (plane[1] - plane[2])) / 2.0
+        two = ((plane[1] - plane[0]) + (plane[2] - plane[3])) / 2.0
+        angle = math.degrees(math.atan2(one.imag, one.real)) % 180.0
+        return cls.symmetric(*centre, abs(one) / 2.0, abs(two) / 2.0, angle, containment)
+
     @override
     def density(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.float64]:
         """Return the probability density [deg-2] at positions [deg]."""
@@ -145,6 +169,10 @@ class EllipseLocalization(Localization):
     def area(self, level: float) -> float:
         """Return the area [deg2] of the contour that holds probability `level`."""
         return float(min(math.pi / 4.0 * self._spread() * DEG2_PER_SR * _q2_of(level), SKY_DEG2))
+
+    def box_area(self) -> float:
+        """Return the area [deg2] of the box around the contour through the half-axes, 4 / pi times the contour's."""
+        return 4.0 / math.pi * self.area(self.containment)
 
     @override
     def ranges(self, level: float, max_order: int = MAX_ORDER, max_ranges: int = 256) -> Ranges:

@@ -3,10 +3,15 @@
 A table answers, for one mission: which IVORNs are its own; what names the *event* (the mission's own id,
 never time); which parameters mean test, retraction or "not a burst"; for each stage of its notices which
 probability the error radius holds, which notice outranks which, and whether its time is that of the trigger.
-`verified_against_sample` is true only where a real notice of that stage was read by our tests.
 
-A notice no table knows takes the `GENERIC` table: position, time and text are kept, its IVORN names the
-event.
+XML and JSON of one mission share one table, hence one event: ``[json]`` says how its JSON in GCN's unified
+schema is recognised, and which of its ids is the one the XML uses.
+
+`verified_against_sample` is true only where a real notice of that stage was read by our tests, and
+`json_verified_against_sample` says so of its JSON: the examples that come with a schema are no notices.
+
+A notice no table knows takes the `GENERIC` table, or ``gcn.toml`` if it is JSON: position, time and text are
+kept, its IVORN or ids name the event.
 """
 
 from __future__ import annotations
@@ -49,6 +54,26 @@ citations."""
 
 
 @dataclass(frozen=True)
+class JsonRule:
+    """How a mission's JSON is recognised, and what names its event."""
+
+    schema: str
+    """Pattern at the start of ``$schema``, below ``gcn/notices/``, in lower case."""
+    mission: str | None = None
+    """Value of ``mission``, where ``$schema`` is missing; compared without case."""
+    instrument: str | None = None
+    """Value of ``instrument`` that must stand beside it, or alone if there is no `mission`."""
+    ids: tuple[str, ...] = ("id", "event_name")
+    """Members that name the event; the first with a fitting value counts."""
+    pattern: str | None = None
+    """What such a value looks like; its groups, joined with ``_``, are the mission's id."""
+    joined: tuple[str, ...] = ()
+    """Members whose values are appended: a flare is a source and a day."""
+    revision: str | None = None
+    """Member that counts revisions, where its XML counts the same or there is none."""
+
+
+@dataclass(frozen=True)
 class StandingRule:
     """When a notice is not about the real sky."""
 
@@ -68,7 +93,7 @@ class SystematicRule:
     """Only triggers before 00:00 UTC of this day."""
     param: str | None = None
     value: str | None = None
-    """Only notices with this value of the parameter."""
+    """Only notices with this value of the parameter or JSON member."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +123,12 @@ class Stage:
     """Of two localizations of an event the one of higher rank holds; among equals the later issued."""
     t0_rank: int = 0
     """Whose time the trigger time is taken from; 0: the time is not that of the trigger."""
+    json: Mapping[str, str] = field(default_factory=dict)
+    """Members of its JSON and the values all of them have, compared without case; empty: it comes as XML only."""
+    event: tuple[str, ...] = ()
+    """Parameters that name the event, where they are not the mission's."""
+    kind: str | None = None
+    """What happened, where it is not the mission's kind."""
     position: bool = True
     """False if the position of such notices means nothing."""
     containment: float | None = None
@@ -112,6 +143,9 @@ class Stage:
     """The mission's systematic error is to be added."""
     retraction: bool = False
     verified_against_sample: bool = False
+    """A real notice of this stage was read; as JSON only for LVK, as XML for all others."""
+    json_verified_against_sample: bool = False
+    """A real notice of this stage in GCN's unified JSON was read."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +157,10 @@ class Mission:
     name: str
     kind: str
     """gw, grb, neutrino, or unknown."""
-    ivorn: str
-    """Pattern at the start of its IVORNs."""
+    ivorn: str | None = None
+    """Pattern at the start of its IVORNs; None if it sends no XML."""
+    json: JsonRule | None = None
+    """Its JSON; None if it sends none in GCN's unified schema."""
     event: EventRule = EventRule()
     stages: tuple[Stage, ...] = ()
     standing: tuple[StandingRule, ...] = ()
@@ -142,6 +178,8 @@ class Mission:
     """Flag of the notice, and the parameters that raise it."""
     map_url: str | None = None
     """Parameter with the address of a sky map; kept, never fetched by the reader."""
+    map_url_edits: tuple[tuple[str, str], ...] = ()
+    """What to replace in that address, where it names a picture of the map: the map lies beside it."""
 
     def stage_of(self, packet_type: int | None, ivorn: str) -> Stage:
         """Return the stage of a notice, by packet type or else by IVORN; an unranked one if the table has none."""
@@ -151,7 +189,15 @@ class Mission:
         for stage in self.stages:
             if stage.ivorn is not None and re.search(stage.ivorn, ivorn):
                 return stage
-        return Stage("other", t0_rank=1)
+        return Stage(OTHER, t0_rank=1)
+
+    def stage_of_json(self, alert: Mapping[str, Any]) -> Stage:
+        """Return the stage of a notice in GCN's unified JSON; an unranked one if the table has none."""
+        for stage in self.stages:
+            wanted = stage.json.items()
+            if wanted and all(str(alert.get(name)).casefold() == value.casefold() for name, value in wanted):
+                return stage
+        return Stage(OTHER, t0_rank=1)
 
     def systematic(self, t0_mjd_tai: float | None, values: Mapping[str, str]) -> tuple[str, Systematic] | None:
         """Return name and size of the systematic error of a notice; None if the table has none."""
@@ -165,6 +211,11 @@ class Mission:
         return None
 
 
+OTHER = "other"
+"""Name of a stage no table has."""
+UNIFIED = "gcn"
+"""Authority of the table for JSON of missions without one."""
+
 GENERIC = Mission(
     authority="voevent",
     name="unknown",
@@ -174,7 +225,7 @@ GENERIC = Mission(
     retraction=("Retraction",),
     flags={"not_a_grb": ("Def_NOT_a_GRB",)},
 )
-"""The table of whatever no other table knows."""
+"""The table of whatever XML no other table knows."""
 
 
 @cache
@@ -193,7 +244,28 @@ def missions() -> tuple[Mission, ...]:
 
 def mission_of(ivorn: str) -> Mission:
     """Return the table of the mission an IVORN belongs to; `GENERIC` if there is none."""
-    return next((mission for mission in missions() if re.match(mission.ivorn, ivorn)), GENERIC)
+    return next((mission for mission in missions() if mission.ivorn and re.match(mission.ivorn, ivorn)), GENERIC)
+
+
+def mission_of_json(schema: str, mission: str, instrument: str) -> Mission:
+    """Return the table of the mission a notice in GCN's unified JSON is from; ``gcn.toml`` if there is none.
+
+    Parameters
+    ----------
+    schema : str
+        Path of its ``$schema`` below ``gcn/notices/``, in lower case; empty if it has none.
+    mission, instrument : str
+        Its members of these names; empty if it has none. They count only where there is no schema.
+    """
+    own = [(one, one.json) for one in missions() if one.json is not None and one.authority != UNIFIED]
+    for one, rule in own:
+        if schema and re.match(rule.schema, schema):
+            return one
+        named = [(rule.mission, mission), (rule.instrument, instrument)]
+        told = [(wanted, found) for wanted, found in named if wanted is not None]
+        if not schema and told and all(wanted.casefold() == found.casefold() for wanted, found in told):
+            return one
+    return next(one for one in missions() if one.authority == UNIFIED)
 
 
 def read_mission(name: str, text: str) -> Mission:
@@ -206,7 +278,9 @@ def read_mission(name: str, text: str) -> Mission:
     """
     try:
         values = tomllib.loads(text)
+        json = values.pop("json", None)
         mission = Mission(
+            json=None if json is None else JsonRule(**_frozen(json)),
             event=EventRule(**_frozen(values.pop("event", {}))),
             stages=tuple(Stage(**_frozen(stage)) for stage in values.pop("stage", [])),
             standing=tuple(StandingRule(**_frozen(rule)) for rule in values.pop("standing", [])),
@@ -214,7 +288,9 @@ def read_mission(name: str, text: str) -> Mission:
             classification=ClassRule(**_frozen(values.pop("classification", {}))),
             **_frozen(values),
         )
-        for pattern in (mission.ivorn, mission.event.ivorn, *(stage.ivorn for stage in mission.stages)):
+        rule = mission.json
+        patterns = [mission.ivorn, mission.event.ivorn, *(stage.ivorn for stage in mission.stages)]
+        for pattern in [*patterns, *([] if rule is None else [rule.schema, rule.pattern])]:
             re.compile(pattern or "")
     except (TypeError, ValueError, re.error) as error:
         raise MissionTableError(f"{name}: {error}") from error

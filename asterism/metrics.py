@@ -5,7 +5,7 @@ Prometheus conventions: base units, ``_total`` for counters.
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
 """What ``/metrics`` of the API and of the Spark application (setting ``metrics_port``) shows."""
@@ -17,4 +17,19 @@ DEAD_LETTERS = Counter("asterism_ingest_dead_letters_total", "Packets refused, b
 BATCH_SECONDS = Histogram("asterism_ingest_batch_seconds", "Duration of a micro-batch", registry=REGISTRY)
 REQUEST_SECONDS = Histogram(
     "asterism_api_request_seconds", "Duration of an API request", ["operation"], registry=REGISTRY
+)
+NOTICES = Counter(
+    "asterism_notices_total", "Deliveries of notices, by feed and outcome", ["feed", "outcome"], registry=REGISTRY
+)
+FEED_DEAF = Gauge(
+    "asterism_notice_feed_deaf", "1 if a feed was silent for longer than it may be", ["feed"], registry=REGISTRY
+)
+FEED_HEARD = Gauge(
+    "asterism_notice_feed_heard_timestamp_seconds",
+    "When a feed gave its last sign of life, Unix time",
+    ["feed"],
+    registry=REGISTRY,
+)
+FEED_LAG = Gauge(
+    "asterism_notice_feed_lag_messages", "Messages that wait at the broker of a feed", ["feed"], registry=REGISTRY
 )

@@ -61,6 +61,29 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Loopback port on which `asterism run` serves its metrics; none if not set"
     )
+    gcn_bootstrap: str | None = Field(None, description="Kafka bootstrap servers that carry notices; none if not set")
+    gcn_client_id: str | None = Field(None, description="OAuth client id for them; without one they are read in clear")
+    gcn_client_secret: SecretStr | None = Field(None, description="OAuth client secret; never logged")
+    gcn_token_url: str | None = Field(None, description="OAuth token endpoint; needed with a client id")
+    gcn_tls: bool = Field(True, description="Speak TLS to the brokers when logging in with a client id")
+    gcn_topics: tuple[str, ...] = Field(
+        (r"^gcn\.classic\.voevent\..*", r"^gcn\.notices\..*", "igwn.gwalert", "gcn.heartbeat"),
+        description="Notice topics; one that begins with ^ is a regular expression",
+    )
+    gcn_group: str | None = Field(
+        None, description="Kafka consumer group; if not set, a name of its own is made for each home and kept there"
+    )
+    vtp_remotes: tuple[str, ...] = Field((), description="VTP brokers to subscribe to, each as host:port")
+    vtp_filters: tuple[str, ...] = Field((), description="XPath filters sent to those brokers, as Comet's --filter")
+    deaf_after_seconds: float = Field(
+        150.0, gt=0, description="Silence of a feed, without message and heartbeat, after which it counts as deaf [s]"
+    )
+    listen_metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Loopback port on which `asterism voevent listen` serves its metrics; none if not set",
+    )
     show_nonpublic: bool = Field(
         False, description="Serve alerts of restricted programmes too (ZTF programid other than 1)"
     )
@@ -81,6 +104,11 @@ class Settings(BaseSettings):
     def journal_path(self) -> Path:
         """Folder of the notice journal."""
         return self.home / "journal"
+
+    @property
+    def feeds_path(self) -> Path:
+        """Folder of what the notice listener notes about its feeds."""
+        return self.home / "feeds"
 
     @property
     def checkpoint_path(self) -> Path:

@@ -18,6 +18,9 @@
     +-- SendError                 a notice was not delivered
     |     +-- NotAcknowledgedError      ... the receiver said no
     +-- ListenError               the receiver cannot listen at its address
+    +-- DoorError                 a door for notices does not do its work
+          +-- DoorSettingsError         ... what it needs is not set, or set wrongly
+          +-- DoorClosedError           ... the other side cannot be reached, or does not let us in
 """
 
 from __future__ import annotations
@@ -125,3 +128,23 @@ class ListenError(NoticeError):
 
     code = "voevent.cannot_listen"
     hint = "is the port free? --port 0 takes any"
+
+
+class DoorError(NoticeError):
+    """A door for notices does not do its work."""
+
+    code = "voevent.door_failed"
+
+
+class DoorSettingsError(DoorError):
+    """What a door needs is not set, or set wrongly."""
+
+    code = "voevent.door_not_configured"
+    hint = "docs/notices.md lists what each door needs"
+
+
+class DoorClosedError(DoorError):
+    """The other side of a door cannot be reached, or does not let us in."""
+
+    code = "voevent.door_closed"
+    hint = "asterism voevent listen --check tries every subscription and says what is wrong"

@@ -6,6 +6,8 @@ Invariants:
   raises, they may not be, and the sender must keep them.
 - What is refused here is what could not be read by anybody: markup that is broken or hostile, no VOEvent, no JSON. A
   notice with a position off the sky is journalled; the projector gives it its code, and the bytes are not lost.
+- Doors whose sender cannot keep what is refused (Kafka, a broker we subscribe to) hand it to `Intake.keep_refused`:
+  a second journal beside the first, with the code, so that a refusal that was our mistake can be undone.
 - The same bytes by the same channel are one delivery: journalled once, acknowledged each time. Nothing else is a
   duplicate: one more newline makes another notice.
 """
@@ -16,6 +18,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from asterism.journal import Journal
 from asterism.voevent.document import parse
@@ -29,6 +32,8 @@ VTP, FILE = "vtp", "file"
 
 CHANNEL, RECEIVED, CONTENT_TYPE, PEER = "channel", "receivedAt", "contentType", "peer"
 """Names of the journal's headers."""
+
+_LONGEST_REFUSED = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,41 @@ class Intake:
         self._journal = journal
         self._lock = threading.Lock()
         self._seen = {(entry.headers.get(CHANNEL), notice_key(entry.payload)) for entry in journal.read()}
+        self._refused: Journal | None = None
+        self._seen_refused: set[tuple[str, str]] = set()
         self.counts: Counter[str] = Counter()
+
+    def keep_refused(self, payload: bytes, channel: str, error: NoticeRefusedError, peer: str | None = None) -> None:
+        """Put bytes that `accept` has refused on disk, once, beside the journal.
+
+        Parameters
+        ----------
+        payload : bytes
+            What came; beyond 8 MiB only the beginning is kept.
+        channel : str
+            The door it came by.
+        error : NoticeRefusedError
+            Why it was refused.
+        peer : str, optional
+            Who sent it.
+
+        Raises
+        ------
+        JournalError
+            If it cannot be written; the sender must not be told that all is well.
+        """
+        kept = payload[:_LONGEST_REFUSED]
+        headers = {CHANNEL: channel, RECEIVED: datetime.now(UTC).isoformat(), "code": error.code}
+        headers |= {"reason": error.message[:1000], "bytes": str(len(payload)), PEER: peer or ""}
+        with self._lock:
+            if self._refused is None:
+                self._refused = Journal(refused_path(self._journal.root))
+                self._seen_refused = {
+                    (entry.headers[CHANNEL], notice_key(entry.payload)) for entry in self._refused.read()
+                }
+            if (channel, notice_key(kept)) not in self._seen_refused:
+                self._refused.append(kept, headers)
+                self._seen_refused.add((channel, notice_key(kept)))
 
     def accept(self, payload: bytes, channel: str, peer: str | None = None) -> Receipt:
         """Journal a delivery; when this returns it is on disk.
@@ -97,6 +136,11 @@ class Intake:
             self._seen.add((channel, key))
             self.counts["journalled"] += 1
         return Receipt(key, duplicate=False)
+
+
+def refused_path(journal: Path) -> Path:
+    """Return the folder of the refused messages that belong to a journal's folder."""
+    return journal.with_name(f"{journal.name}-refused")
 
 
 def checked_content_type(payload: bytes) -> str:

@@ -33,9 +33,11 @@ from asterism.voevent.notice import Notice, Reading, Region
 
 MAX_JSON_BYTES = 6_000_000
 """Longest JSON document [bytes]; GCN's broker passes 4 MiB."""
+MAX_JSON_COMMAS = 100_000
+"""Most commas in one, and so most values: every value takes time, a long text none. A map in base64 has no comma."""
 
-MAP_LIMITS = Limits(compressed_bytes=6_000_000, unpacked_bytes=64 * 2**20, pixels=12 * 512**2, rows=2**18)
-"""Bounds on a map inside an alert."""
+MAP_LIMITS = Limits(compressed_bytes=6_000_000, unpacked_bytes=64 * 2**20, pixels=12 * 256**2, rows=2**18)
+"""Bounds on a map inside an alert; a flat one, which no alert has, takes longest for its size."""
 
 STAGES = {
     "EARLYWARNING": "early_warning",
@@ -66,6 +68,8 @@ def read_json(payload: bytes) -> dict[str, Any]:
     """
     if len(payload) > MAX_JSON_BYTES:
         raise NoticeTooLargeError(f"{len(payload)} bytes are more than {MAX_JSON_BYTES}")
+    if payload.count(b",") > MAX_JSON_COMMAS:
+        raise NoticeTooLargeError(f"more than {MAX_JSON_COMMAS} commas")
     try:
         value = json.loads(payload.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
     except RecursionError as error:

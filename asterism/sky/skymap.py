@@ -44,6 +44,8 @@ MAX_ROWS = 2**24
 """Most rows a record may claim."""
 
 _LAYERS = ("mu", "sigma", "norm")
+_FARTHEST = 1e9
+"""Larger locations and scales of a distance [Mpc], and scales below its inverse, are damage: 1e5 times the horizon."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,8 @@ class SkyMapLocalization(Localization):
         if bool((lo[1:] < hi[:-1]).any()):
             raise SkyError("map pixels overlap")
         area = (hi - lo) * (SKY_DEG2 / N_CELLS)
-        total = float((density * area).sum())
+        with np.errstate(over="ignore"):  # an infinite sum is no 1 either
+            total = float((density * area).sum())
         if not abs(total - 1.0) <= SUM_TOLERANCE:
             raise SkyError(f"map probabilities sum to {total:.6g}, not 1", hint="check the unit of the density")
         if abs(total - 1.0) > _ROUNDING:
@@ -248,11 +251,12 @@ def _levels(density: NDArray[np.float64], area: NDArray[np.float64]) -> tuple[ND
 
 
 def _sorted_layers(layers: Distances, by_cell: NDArray[np.int64]) -> Distances:
-    """Sort the layers like the rows; a pixel whose distance is not finite has none."""
+    """Sort the layers like the rows; a pixel whose distance is not finite, or absurd, has none."""
     mu, sigma, norm = (np.asarray(getattr(layers, name), dtype=np.float64) for name in _LAYERS)
     if not mu.shape == sigma.shape == norm.shape == by_cell.shape:
         raise SkyError("distance layers and pixels differ in number")
-    known = np.isfinite(mu) & np.isfinite(sigma) & np.isfinite(norm) & (sigma > 0.0) & (norm > 0.0)
+    known = (np.abs(mu) < _FARTHEST) & (sigma > 1.0 / _FARTHEST) & (sigma < _FARTHEST) & (norm > 0.0)
+    known &= np.isfinite(norm)
     sorted_columns = [np.where(known, column, np.nan)[by_cell] for column in (mu, sigma, norm)]
     for column in sorted_columns:
         column.setflags(write=False)

@@ -1,14 +1,9 @@
-"""`asterism.voevent.read`: bytes to `Notice`, against real notices and hostile ones."""
+"""`asterism.voevent.read`: bytes to `Notice`, against hostile ones; real ones are in test_expected_tables.py."""
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 import time
-from collections import Counter
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,136 +25,6 @@ from asterism.voevent.errors import (
 )
 from asterism.voevent.notice import Notice
 from asterism.voevent.read import read_notice, read_payload
-
-CONTAINMENT = {"gbm": 0.68, "swift": 0.9, "icecube": 0.9, "integral": 0.9}
-EVENTS = {
-    "swift:1118357": 4,
-    "swift:1208389": 5,
-    "swift:1125809": 2,
-    "gbm:719325015": 7,
-    "gbm:726757170": 3,
-    "gbm:726773850": 3,
-    "gbm:728023845": 3,
-    "gbm:726724682": 2,
-    "integral:10042": 2,
-    "gbm:719313583": 2,
-    "lvk:S230518h": 2,
-    "lvk:S240114aj": 2,
-    "lvk:S240115k": 2,
-    "lvk:MS260605l": 2,
-}
-"""Events of more than one notice, as the data's README lists them."""
-
-
-def table(test_data: Path, name: str) -> list[dict[str, str]]:
-    with (test_data / "notices" / name).open() as stream:
-        return list(csv.DictReader(stream))
-
-
-@pytest.mark.realdata
-def test_every_real_voevent_means_what_its_text_says(test_data: Path) -> None:
-    rows = table(test_data, "expected_voevent.csv")
-    assert len(rows) == 46
-    for row in rows:
-        notice = read_notice((test_data / row["file"]).read_bytes())
-        assert (notice.ivorn, notice.role) == (row["ivorn"], row["role"])
-        assert notice.observation_time_raw == row["isotime"]
-        raw = notice.raw
-        assert (raw["version"], raw["packet_type"] or "", raw["coord_system"]) == (
-            row["version"],
-            row["packet_type"],
-            row["coord_system"],
-        )
-        assert ("no_namespace" in notice.flags) == (row["root_has_namespace"] == "0")
-        assert len(notice.citations) == int(row["n_citations"])
-        if notice.t0_mjd_tai is not None:
-            assert datetime.fromisoformat(notice.as_cli()["t0_utc"]) == datetime.fromisoformat(row["isotime"] + "Z")
-        check_region(notice, row)
-
-
-def check_region(notice: Notice, row: dict[str, str]) -> None:
-    region = notice.region
-    if not row["c1"]:
-        assert region is None
-        return
-    assert region is not None
-    assert (region.ra_deg, region.dec_deg) == (float(row["c1"]), float(row["c2"]))
-    if float(row["error2radius"]) > 0:
-        assert region.radius_deg == float(row["error2radius"])
-        assert region.containment == CONTAINMENT[notice.mission]
-        assert region.record is not None
-    else:
-        assert (region.type, region.radius_deg, region.record) == ("point", None, None)
-
-
-@pytest.mark.realdata
-def test_every_real_alert_of_lvk_reads_as_the_expected_table_says(test_data: Path) -> None:
-    rows = table(test_data, "expected_igwn.csv")
-    assert len(rows) == 8
-    for row in rows:
-        reading = read_payload((test_data / row["file"]).read_bytes())
-        notice, values = reading.notice, reading.notice.as_cli()
-        assert notice.event_key == f"lvk:{row['superevent_id']}"
-        assert notice.stage == row["alert_type"].lower()
-        assert datetime.fromisoformat(values["issued_utc"]) == datetime.fromisoformat(row["time_created"])
-        assert (notice.observation_time_raw or "") == row["event_time"]
-        assert ("" if notice.far_hz is None else repr(notice.far_hz)) == row["far_hz"]
-        assert notice.properties.get("group", "") == row["group"]
-        assert notice.properties.get("search", "") == row["search"]
-        if row["significant"]:
-            assert ("significant" in notice.flags) == (row["significant"] == "True")
-        for name in ("BNS", "NSBH", "BBH", "Terrestrial"):
-            expected = row[f"p_{name.lower()}"]
-            assert notice.classification.get(name) == (float(expected) if expected else None)
-
-
-@pytest.mark.realdata
-def test_real_maps_have_the_areas_of_the_expected_table(test_data: Path) -> None:
-    with (test_data / "skymaps/expected_skymaps.csv").open() as stream:
-        rows = {row["file"]: row for row in csv.DictReader(stream)}
-    checked = 0
-    for path in sorted((test_data / "notices/igwn").glob("*.json")):
-        row = next((row for name, row in rows.items() if path.name in name), None)
-        region = read_notice(path.read_bytes()).region
-        if row is None or region is None:
-            continue
-        areas = [float(value) for name, value in row.items() if re.fullmatch(r"area_?(50|90).*", name)]
-        assert [region.area_50_deg2, region.area_90_deg2] == pytest.approx(areas, rel=1e-3)
-        checked += 1
-    assert checked >= 5
-
-
-@pytest.mark.realdata
-def test_real_notices_of_one_event_share_its_key_and_nothing_else_does(test_data: Path) -> None:
-    folder = test_data / "notices"
-    files = [*(folder / "voevent").rglob("*.xml"), *(folder / "igwn").glob("*.json")]
-    counts = Counter(read_notice(path.read_bytes()).event_key for path in files)
-    assert {key: number for key, number in counts.items() if number > 1} == EVENTS
-
-
-@pytest.mark.realdata
-def test_stages_claim_a_real_sample_only_where_one_was_read(test_data: Path) -> None:
-    from asterism.voevent.missions.table import missions
-
-    folder = test_data / "notices"
-    files = [*(folder / "voevent").rglob("*.xml"), *(folder / "igwn").glob("*.json")]
-    read = {(n.mission, n.stage) for n in (read_notice(path.read_bytes()) for path in files)}
-    claimed = {(m.authority, s.name) for m in missions() for s in m.stages if s.verified_against_sample}
-    assert claimed <= read
-    assert {(m.authority, s.name) for m in missions() for s in m.stages} & read == claimed
-
-
-@pytest.mark.realdata
-def test_gbm_and_swift_agree_on_one_burst_only_with_the_systematic_error(test_data: Path) -> None:
-    folder = test_data / "notices/voevent/fink_mm_raw_2024"
-    notices = [read_payload(path.read_bytes()) for path in sorted(folder.glob("*.xml"))]
-    swift = next(r for r in notices if r.notice.stage == "bat_position" and r.notice.event_key == "swift:1208389")
-    overlap = {
-        r.notice.stage: r.localization.overlap(swift.localization)
-        for r in notices
-        if r.notice.event_key == "gbm:726773850" and r.localization is not None and swift.localization is not None
-    }
-    assert overlap == pytest.approx({"flight": 172, "ground": 63, "final": 6.3}, rel=0.05)
 
 
 def test_the_command_line_keys_are_those_of_the_design(samples: Any) -> None:

@@ -13,6 +13,8 @@
     |     +-- NoticeTimeError           ... an instant that is none
     |     +-- NoticeMapError            ... its sky map cannot be read
     +-- ComposeError              a document of ours would not be a valid VOEvent 2.0
+    +-- UnsendableError           subscribers of VTP could not take a document
+    +-- FilterError               a filter is no XPath
     +-- MissionTableError         a table of missions is malformed
     +-- NoticeFileError           a file of notices cannot be read
     +-- SendError                 a notice was not delivered
@@ -95,6 +97,20 @@ class ComposeError(NoticeError):
     """A document would not be a valid VOEvent 2.0."""
 
     code = "voevent.not_composable"
+
+
+class UnsendableError(NoticeError):
+    """A document is not broadcast, because subscribers of VTP could not take it."""
+
+    code = "voevent.unsendable"
+    hint = "it is in the journal and in the graph; only VTP cannot carry it"
+
+
+class FilterError(NoticeError):
+    """A filter is no XPath expression."""
+
+    code = "voevent.bad_filter"
+    hint = "a filter looks like //Param[@name='Packet_Type']/@value='151'"
 
 
 class MissionTableError(NoticeError):

@@ -31,7 +31,16 @@ def test_any_json_object_survives_the_way_through_a_schema_valid_document(value:
 
 
 def test_the_type_of_every_value_survives_text_that_looks_like_a_number_too() -> None:
-    value = {"id": "1", "n": 1, "x": 1.0, "yes": True, "text": "true", "none": None, "empty": {}, "list": [[1, []], None]}
+    value = {
+        "id": "1",
+        "n": 1,
+        "x": 1.0,
+        "yes": True,
+        "text": "true",
+        "none": None,
+        "empty": {},
+        "list": [[1, []], None],
+    }
     assert json.dumps(unflatten(carried(value))) == json.dumps(value)
 
 

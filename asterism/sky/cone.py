@@ -28,7 +28,7 @@ from asterism.sky.healpix import (
 _SLACK_DEG = 1e-11
 """Added to every bound: rounding of positions and of the indexing library is a hundred times smaller."""
 _FIRST_ORDER, _FIRST_FITS = 3, 64
-"""Where refinement begins if that many ranges are allowed: 768 centres once computed spare four rounds for each region."""
+"""Refinement begins there if that many ranges are allowed: 768 centres once computed spare four rounds a region."""
 
 Classify = Callable[[NDArray[np.float64], NDArray[np.float64], float], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
 """(ra, dec of pixel centres, pixel radius; all deg) -> (may touch the region, lies wholly inside)."""

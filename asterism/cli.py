@@ -29,25 +29,35 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 class PartCommands(click.Group):
-    """A group whose commands are loaded from the parts when they are asked for."""
+    """A group that also has the commands which parts declare for it; they are loaded when they are asked for.
+
+    Parameters
+    ----------
+    entries : str
+        The entry-point group they are declared in.
+    """
+
+    def __init__(self, *args: Any, entries: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._entries = entries
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names without importing any part."""
-        del ctx
-        return sorted(entry_points(group=GROUP).names)
+        return sorted({*super().list_commands(ctx), *entry_points(group=self._entries).names})
 
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the one part that owns the command."""
-        del ctx
-        for point in entry_points(group=GROUP, name=cmd_name):
+        for point in entry_points(group=self._entries, name=cmd_name):
             command: click.Command = point.load()
             return command
-        return None
+        return super().get_command(ctx, cmd_name)
 
 
-@click.command(cls=PartCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(
+    cls=PartCommands, entries=GROUP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(asterism.__version__, prog_name="asterism")
 def cli() -> None:
     """Which object is the counterpart, how sure are we, and why?"""

@@ -11,8 +11,10 @@ from asterism.deploy.application import run_application
 from asterism.deploy.demo.night import DemoPlan
 from asterism.deploy.demo.run import run_demo
 from asterism.deploy.local.stack import LocalStack
+from asterism.deploy.rebuild import rebuild
 from asterism.graph.connection import connect
 from asterism.graph.schema import initialise
+from asterism.progress import progress
 from asterism.settings import load_settings
 
 
@@ -57,6 +59,19 @@ def run(until_caught_up: bool) -> None:
     with connect(settings) as driver:
         initialise(driver, settings.neo4j_database)
     run_application(settings, until_caught_up=until_caught_up)
+
+
+@click.command("rebuild")
+@json_option
+def rebuild_graph(as_json: bool) -> None:
+    """Write everything that lake and journal hold into the graph: after its loss, or into a new database.
+
+    Cross-survey sources are made by their own job: asterism graph job identity.
+    """
+    with progress("lake and journal to graph") as advance:
+        done = rebuild(load_settings(), advance)
+    text = f"{done.detections} detections, {done.notices} notices of {done.events} events in {done.seconds:.0f} s"
+    print_result(done.as_dict(), as_json, lambda: text)
 
 
 @click.command()

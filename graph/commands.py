@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from asterism.cli import json_option, print_result
+from asterism.cli import GROUP, PartCommands, json_option, print_result
 from asterism.graph.association.commands import associate
 from asterism.graph.audit import RULE_COUNT, AuditReport
 from asterism.graph.audit import audit as run_audit
@@ -32,7 +32,7 @@ from asterism.settings import load_settings
 PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 
-@click.group()
+@click.group(cls=PartCommands, entries=f"{GROUP}.graph")
 def graph() -> None:
     """Prepare, ask, compare and check the graph."""
 

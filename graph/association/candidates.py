@@ -1,4 +1,7 @@
-"""Objects of a region, from the graph: range seeks from ranges to objects, then their alerts."""
+"""Objects of a region, from the graph: range seeks from ranges to objects, then their alerts up to the window's end.
+
+What is seen later changes no verdict: a verdict does not depend on when it is made.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,10 @@ REGION_QUERY = (
     "UNWIND $ranges AS range MATCH (o:Object) WHERE o.hpx29 >= range[0] AND o.hpx29 < range[1] "
     "AND o.firstMjdTai >= $start AND o.firstMjdTai <= $end AND (o.public OR $nonpublic) "
     "AND NOT EXISTS { (o)-[:MATCHES]->(c:CatalogSource) WHERE c.class IN $classes } "
-    f"MATCH (o)-[:HAS_ALERT]->(a:Alert) WHERE a.public OR $nonpublic RETURN [o.key, {_COLUMNS}] AS row"
+    "MATCH (o)-[:HAS_ALERT]->(a:Alert) WHERE (a.public OR $nonpublic) AND a.mjdTai <= $end "
+    f"RETURN [o.key, {_COLUMNS}] AS row"
 )
-"""Alerts of the objects first seen in the window inside the ranges; the plan seeks `Object(hpx29)`."""
+"""Alerts, up to the window's end, of the objects first seen in it inside the ranges; the plan seeks `Object(hpx29)`."""
 
 
 def region_objects(session: Session, region: EventRegion, cuts: Cuts, *, show_nonpublic: bool = False) -> ObjectSample:

@@ -2,7 +2,8 @@
 
 The set of a version is one file in the lake, ``regions/<version>.parquet``; versions only grow. A micro-batch uses one
 version throughout and says which (`asterism.batches`). Alerts are tested in memory: one binary search among the borders
-of all regions, whatever their number.
+of all regions, whatever their number. What is seen after an event's window matters no more, so that old events cost
+nothing; what was seen before it does, however late it comes: it tells that the object is none of the event's.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from asterism.lake import Lake
 Ints = NDArray[np.int64]
 
 REGION_MATCHES = "region_matches"
-"""The lake's side table of alerts that lie in an event's region (`MATCHES`)."""
+"""The lake's side table of alerts that lie in an event's region, seen before its window ended (`MATCHES`)."""
 
 MATCHES = pa.schema(
     [
@@ -66,7 +67,7 @@ class EventRegion:
     t0 : float
         Time of the event, MJD TAI.
     start, end : float
-        Window of alert times that matter, MJD TAI.
+        Window of first detection, MJD TAI.
     lo, hi : ndarray of int64
         Disjoint ascending order-29 ranges, half-open.
     """
@@ -112,7 +113,7 @@ class RegionSet:
         return borders, np.searchsorted(cell[order], np.arange(borders.size + 1)), region[order]
 
     def matches(self, hpx29: Ints, mjd_tai: NDArray[np.float64]) -> tuple[Ints, Ints]:
-        """Return which alerts lie in which regions.
+        """Return which alerts lie in which regions and were seen before their windows ended.
 
         Parameters
         ----------
@@ -134,10 +135,8 @@ class RegionSet:
         alert = np.repeat(np.arange(hpx29.size), count)
         within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         found = region[np.repeat(first[cell], count) + within]
-        start = np.array([r.start for r in self.regions])[found]
-        end = np.array([r.end for r in self.regions])[found]
-        inside = (mjd_tai[alert] >= start) & (mjd_tai[alert] <= end)
-        return alert[inside], found[inside]
+        seen = mjd_tai[alert] <= np.array([r.end for r in self.regions])[found]
+        return alert[seen], found[seen]
 
 
 def match_table(regions: RegionSet, alerts: pa.Table) -> pa.Table:

@@ -155,6 +155,45 @@ def test_a_new_map_drops_and_keeps_the_right_links_and_a_retraction_all(night: N
         assert closed.single(strict=True)["why"] == ["localization"]
 
 
+@pytest.mark.parametrize(("before", "after"), [(0.2, 0.9), (0.9, 0.2)])
+def test_what_is_seen_after_the_window_changes_no_verdict_whenever_it_is_made(
+    night: Night, before: float, after: float
+) -> None:
+    """Whoever follows the stream and whoever begins anew end in the same links."""
+    seen = [row | {"reliability": before} for row in alerts(9, 100)]
+    night.batch(seen)
+    night.event(FIRST)
+    follower = associator(night)
+    follower.round()
+    followed = night.links()
+    assert bool(followed) is (before > RULES.cuts.min_reliability)
+    later = RULES.kinds["grb"].window[1] + 10.0
+    changes = {"mjdTai": T0 + later, "reliability": after}
+    night.batch(
+        [row | changes | {"alertKey": f"{row['alertKey']}1", "sourceId": f"{row['sourceId']}1"} for row in seen]
+    )
+    follower.round()
+    assert night.links() == followed
+    associator(night).round()
+    assert night.links() == followed
+
+
+def test_a_late_alert_from_before_the_window_closes_the_link(night: Night) -> None:
+    night.batch(alerts(10, 100))
+    night.event(FIRST)
+    follower = associator(night)
+    follower.round()
+    linked = sorted(night.links())
+    early = [
+        row | {"mjdTai": T0 - 1.0, "alertKey": f"{row['alertKey']}0", "sourceId": f"{row['sourceId']}0"}
+        for row in night.rows
+        if row["objectKey"] == linked[0]
+    ]
+    night.batch(early)
+    follower.round()
+    assert night.links() == night.expected(FIRST) == set(linked[1:])
+
+
 @pytest.mark.parametrize("wait", [True, False])
 def test_a_batch_that_began_before_the_region_was_known_is_waited_for(night: Night, wait: bool) -> None:
     """Without the wait the pairs of that batch are missed: nobody tested them and nobody looks again."""

@@ -39,7 +39,7 @@ def test_matching_equals_testing_every_pair(
         (a, r)
         for a, (c, t) in enumerate(alerts)
         for r, shape in enumerate(regions)
-        if shape.start <= t <= shape.end and any(lo <= c < hi for lo, hi in zip(shape.lo, shape.hi, strict=True))
+        if t <= shape.end and any(lo <= c < hi for lo, hi in zip(shape.lo, shape.hi, strict=True))
     }
     assert found == expected
 

@@ -75,6 +75,14 @@ class Settings(BaseSettings):
     )
     vtp_remotes: tuple[str, ...] = Field((), description="VTP brokers to subscribe to, each as host:port")
     vtp_filters: tuple[str, ...] = Field((), description="XPath filters sent to those brokers, as Comet's --filter")
+    ivo_authority: str = Field(
+        "asterism",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,60}$",
+        description="IVOA authority that the bridge's VOEvents carry in their IVORNs: choose one of your own",
+    )
+    maps_url: str | None = Field(
+        None, description="Address under which subscribers reach the bridge's sky maps; its own address if not set"
+    )
     deaf_after_seconds: float = Field(
         150.0, gt=0, description="Silence of a feed, without message and heartbeat, after which it counts as deaf [s]"
     )
@@ -109,6 +117,11 @@ class Settings(BaseSettings):
     def feeds_path(self) -> Path:
         """Folder of what the notice listener notes about its feeds."""
         return self.home / "feeds"
+
+    @property
+    def bridge_path(self) -> Path:
+        """Folder of the bridge: its outbox and the places of its subscribers."""
+        return self.home / "bridge"
 
     @property
     def checkpoint_path(self) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Iterator
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -186,24 +188,61 @@ def test_notices_of_two_events_are_not_one() -> None:
         event_state([])
 
 
+def orders(notices: list[Notice], chance: random.Random) -> Iterator[list[Notice]]:
+    """Yield all orders of few notices, 500 random ones of more, each with some of them delivered again."""
+    few = len(notices) <= 5
+    some = permutations(notices) if few else (chance.sample(notices, len(notices)) for _ in range(500))
+    for order in some:
+        again = [*order, *chance.choices(notices, k=chance.randint(0, 4))]
+        if not few:
+            chance.shuffle(again)
+        yield again
+
+
 @pytest.mark.realdata
 def test_every_real_event_ends_in_the_same_state_in_any_order(test_data: Path) -> None:
     folder = test_data / "notices"
     by_event: dict[str, list[Notice]] = {}
-    for path in [*(folder / "voevent").rglob("*.xml"), *(folder / "igwn").glob("*.json")]:
+    for path in [*(folder / "voevent").rglob("*.xml"), *folder.rglob("*.json")]:
         read = read_notice(path.read_bytes())
         by_event.setdefault(read.event_key, []).append(read)
     several = {key: notices for key, notices in by_event.items() if len(notices) > 1}
-    assert len(several) == 14
+    assert len(several) == 14 + 5  # and the events of the schemas' examples: GBM, GUANO, SVOM, MAXI, DSA-110
     chance = random.Random(1)
     for notices in several.values():
-        orders = (
-            list(permutations(notices))
-            if len(notices) <= 5
-            else [chance.sample(notices, len(notices)) for _ in range(500)]
-        )
-        states = {repr(event_state([*order, *chance.choices(notices, k=2)])) for order in orders}
-        assert len(states) == 1
+        expected = event_state(notices)
+        assert all(event_state(order) == expected for order in orders(notices, chance))
+
+
+def test_simulated_events_end_in_the_same_state_in_500_orders(samples: Any) -> None:
+    chance = random.Random(2)
+    for trigger in range(700000001, 700000007):
+        payloads = [
+            samples.gbm_xml(
+                trigger=trigger,
+                stage=chance.choice(["flight", "ground", "final"]),
+                ra=chance.uniform(0, 359),
+                radius=chance.choice([None, 1.0, 8.0]) or None,
+                error2radius=chance.choice(["0.0", "3.0"]),
+                date=f"2023-03-08T00:{chance.randint(1, 3):02d}:00",
+                serial=serial,
+            )
+            for serial in range(100, 100 + chance.randint(6, 9))
+        ]
+        payloads.append(payloads[0] + b"\n")  # the same IVORN with other bytes
+        if trigger % 2:
+            payloads.append(json_retraction(trigger))
+        notices = [read_notice(payload) for payload in payloads]
+        expected = event_state(notices)
+        assert (expected.version, len(expected.conflicts)) == (len(payloads), 2)
+        assert (expected.state == "retracted") == bool(trigger % 2)
+        assert all(event_state(order) == expected for order in orders(notices, chance))
+
+
+def json_retraction(trigger: int) -> bytes:
+    """Return a retraction of a GBM trigger in GCN's unified JSON."""
+    values = {"mission": "Fermi", "instrument": "GBM", "id": [str(trigger)], "alert_type": "retraction"}
+    return json.dumps(values | {"alert_datetime": "2023-03-08T00:02:30Z"}).encode()
 
 
 @pytest.mark.realdata

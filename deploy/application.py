@@ -21,7 +21,6 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from asterism.deploy.errors import ApplicationError
-from asterism.errors import AsterismError
 from asterism.graph.association.follow import Associator
 from asterism.graph.association.rules import load_rules
 from asterism.graph.connection import connect
@@ -30,6 +29,7 @@ from asterism.ingest.science import Classifier
 from asterism.ingest.stream import start_alert_query
 from asterism.logs import get_logger
 from asterism.metrics import REGISTRY
+from asterism.rounds import repeat
 from asterism.settings import Settings
 from asterism.spark import spark_session
 from asterism.voevent.stream import start_notice_query
@@ -37,7 +37,6 @@ from asterism.voevent.stream import start_notice_query
 QUERIES = (start_alert_query, start_notice_query)
 """The streaming queries of the application, one of each part that has one."""
 
-_PAUSE_SECONDS = 1.0
 _LONGEST_WAIT = 60.0
 _TRIES_UNTIL_CAUGHT_UP = 5
 _log = get_logger("deploy.application")
@@ -101,15 +100,6 @@ def following(rounds: Sequence[Callable[[], object]], stop: threading.Event) -> 
         stop.set()
         for thread in threads:
             thread.join()
-
-
-def repeat(work: Callable[[], object], stop: threading.Event) -> None:
-    """Do rounds until `stop` is set, with a pause between them; an error puts the work off to the next round."""
-    while not stop.wait(_PAUSE_SECONDS):
-        try:
-            work()
-        except AsterismError as error:
-            _log.error("round put off", code=error.code, reason=error.message)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from asterism.graph.association.rules import DEFAULT, load_rules
 from asterism.graph.association.score import posteriors
 from asterism.graph.connection import connect
 from asterism.graph.schema import check_format
+from asterism.rounds import repeat
 from asterism.settings import load_settings
 
 
@@ -36,14 +37,15 @@ def associate(follow: bool, name: str, as_json: bool) -> None:
             stop = threading.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: stop.set())
-            associator.follow(stop, told=lambda verdict: _tell(verdict, as_json))
+            repeat(lambda: _tell(associator.round(), as_json), stop)
 
 
-def _tell(verdict: Verdict, as_json: bool) -> None:
-    if as_json:
-        print_json(summary(verdict))
-    else:
-        click.echo(line(verdict))
+def _tell(verdicts: list[Verdict], as_json: bool) -> None:
+    for verdict in verdicts:
+        if as_json:
+            print_json(summary(verdict))
+        else:
+            click.echo(line(verdict))
 
 
 def summary(verdict: Verdict) -> dict[str, Any]:

@@ -13,8 +13,6 @@ Judging is a function of graph and lake, so a round may be repeated or killed an
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,7 +28,6 @@ from asterism.graph.association.links import close_links, write_verdict
 from asterism.graph.association.regions import REGION_MATCHES, publish_regions
 from asterism.graph.association.rules import RuleSet
 from asterism.graph.association.sample import ObjectSample
-from asterism.graph.errors import GraphUnreachableError
 from asterism.lake import Lake
 from asterism.ledger import LedgerTail
 from asterism.logs import get_logger
@@ -87,20 +84,6 @@ class Associator:
                     _log.info("event judged", event_key=event.key, candidates=written, region_version=regions.version)
                     verdicts.append(verdict)
         return verdicts
-
-    def follow(
-        self, stop: threading.Event, pause_s: float = 1.0, told: Callable[[Verdict], None] = lambda _: None
-    ) -> None:
-        """Do rounds until `stop` is set, with a pause between them; hand every verdict to `told`.
-
-        A database that goes away is waited for: the next round judges what this one could not.
-        """
-        while not stop.wait(pause_s):
-            try:
-                for verdict in self.round():
-                    told(verdict)
-            except GraphUnreachableError as error:
-                _log.error("round put off", code=error.code, reason=error.message)
 
     @property
     def settled(self) -> bool:

@@ -22,6 +22,7 @@ from asterism.simulate.sky import KINDS
 from asterism.simulate.stream import Message
 from asterism.simulate.survey import Observatory
 from asterism.simulate.truth import MessageTruth, Outcome
+from asterism.simulate.wire_lsst import OWN_WIRE, LsstWire
 
 _PRECOVERY_DAYS = 30.0
 """How far before its first detection LSST measures an object [d]."""
@@ -41,10 +42,15 @@ class Alerts:
         Names of everything.
     twins : ndarray of int
         Sites the other survey detected too, sorted.
+    wire : LsstWire
+        How LSST packets are written.
     """
 
-    def __init__(self, observatory: Observatory, tiles: list[Tile], names: Identifiers, twins: Ints) -> None:
+    def __init__(
+        self, observatory: Observatory, tiles: list[Tile], names: Identifiers, twins: Ints, wire: LsstWire = OWN_WIRE
+    ) -> None:
         self._spec, self._tiles, self._names = observatory, tiles, names
+        self._wire = wire
         self._twins = set(twins.tolist())
         self._made: dict[int, SimulatedDetection] = {}
         self._limits = [_limits(tile) for tile in tiles]
@@ -54,7 +60,7 @@ class Alerts:
         survey, site = self._spec.name, int(self._tiles[place].site[row])
         detection = self.detection(place, row, column)
         history = self._history(place, row, column)
-        packet = ztf_packet if survey == "ztf" else lsst_packet
+        packet = ztf_packet(detection, history) if survey == "ztf" else self._lsst_packet(detection, history)
         name = detection.object_id
         truth = MessageTruth(
             Outcome.ALERT,
@@ -62,7 +68,10 @@ class Alerts:
             None if name is None else make_key(survey, name),
             None if name is None or site not in self._twins else self.object_key(site, other=True),
         )
-        return Message(survey, (name or f"ss{detection.ss_object_id}").encode(), packet(detection, history), truth)
+        return Message(survey, (name or f"ss{detection.ss_object_id}").encode(), packet, truth)
+
+    def _lsst_packet(self, detection: SimulatedDetection, history: History) -> bytes:
+        return self._wire.packet(lsst_packet(detection, history))
 
     def object_key(self, site: int, *, other: bool = False) -> str:
         """Return the key of the object at a site in this survey, or in the other one."""

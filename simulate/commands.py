@@ -21,6 +21,7 @@ from asterism.simulate.scenarios import SCENARIOS
 from asterism.simulate.schema_lsst import write_schemas
 from asterism.simulate.stream import TOPICS, Message, generate_stream
 from asterism.simulate.truth import Truth
+from asterism.simulate.wire_lsst import OWN, find_wire
 
 
 @click.group()
@@ -90,6 +91,14 @@ def packets(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Scenario gw170817: FITS file of the published sky map",
 )
+@click.option(
+    "--lsst-schema",
+    default=OWN,
+    show_default=True,
+    metavar="SOURCE",
+    help="Schema of LSST packets: own, package (lsst-alert-packet), a folder of schemas, or a registry's URL",
+)
+@click.option("--lsst-schema-id", type=click.IntRange(1), help="Which schema of that source; 1100 is version 11.0")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write files into this folder")
 @click.option("--publish", "to_kafka", is_flag=True, help="Publish alerts to Kafka, notices into HOME/night/notices")
 @click.option("--speed", type=click.FloatRange(0, min_open=True), help="Simulated seconds per second (--publish)")
@@ -100,6 +109,8 @@ def night(
     n_ztf: int,
     n_lsst: int,
     sky_map: Path | None,
+    lsst_schema: str,
+    lsst_schema_id: int | None,
     out: Path | None,
     to_kafka: bool,
     speed: float | None,
@@ -110,7 +121,10 @@ def night(
         raise click.UsageError("give one of --out FOLDER and --publish")
     if speed is not None and not to_kafka:
         raise click.UsageError("--speed belongs to --publish")
-    drawn = build_night(scenario, seed, ztf=n_ztf, lsst=n_lsst, sky_map=sky_map)
+    if lsst_schema == OWN and lsst_schema_id is not None:
+        raise click.UsageError("--lsst-schema-id belongs to another --lsst-schema than our own")
+    wire = find_wire(lsst_schema, lsst_schema_id)
+    drawn = build_night(scenario, seed, ztf=n_ztf, lsst=n_lsst, sky_map=sky_map, wire=wire)
     if out is None:
         settings = load_settings()
         folder = settings.home / "night"

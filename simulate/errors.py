@@ -8,6 +8,8 @@
     +-- DeliveryError          Kafka did not take a message
     +-- NothingVisibleError    no survey can follow the counterpart a scenario needs
     +-- ScenarioError          there is no such scenario
+    +-- SchemaPackageError     the distribution with LSST's schemas is not installed
+    +-- SchemaUnusableError    what was named as LSST's schema is none
 """
 
 from __future__ import annotations
@@ -53,3 +55,17 @@ class ScenarioError(SimulateError):
     """There is no such scenario, or an option does not belong to it."""
 
     code = "simulate.scenario"
+
+
+class SchemaPackageError(SimulateError):
+    """LSST's own schemas are asked for, and the distribution that holds them is not installed."""
+
+    code = "simulate.schema_package"
+    hint = "pip install lsst-alert-packet (GPL-3), or name a folder or a registry; our own declaration needs neither"
+
+
+class SchemaUnusableError(SimulateError):
+    """What was named as LSST's schema is no schema of an LSST alert."""
+
+    code = "simulate.schema_unusable"
+    hint = "a folder holds <id>.avsc, <id>/*.avsc or <major>/<minor>/*.avsc; --lsst-schema-id says which"

@@ -36,6 +36,7 @@ from asterism.simulate.sky import (
 from asterism.simulate.stream import Message
 from asterism.simulate.survey import OBSERVATORIES, Schedule
 from asterism.simulate.truth_table import object_table
+from asterism.simulate.wire_lsst import OWN_WIRE, LsstWire
 from asterism.sky.circle import CircleLocalization
 
 _ALERTS_OF_A_STAR, _STAR_SHARE, _AGN_SHARE = 16.0, 0.12, 0.04
@@ -66,12 +67,15 @@ class Night:
         Known stars, AGN and galaxies (`asterism.simulate.catalogue`).
     objects : pyarrow.Table
         Everything that was detected, one row for each object of each survey (`asterism.simulate.truth_table`).
+    wire : LsstWire
+        The schema of its LSST packets.
     """
 
     scene: Scene
     seed: int
     catalogue: pa.Table
     objects: pa.Table
+    wire: LsstWire
     _tiles: tuple[list[Tile], ...]
     _alerts: tuple[Alerts, ...]
     _plan: tuple[tuple[float, int, int, int, int], ...]
@@ -116,7 +120,13 @@ class Night:
 
 
 def build_night(
-    scenario: str, seed: int, *, ztf: int = 12_000, lsst: int = 6_000, sky_map: Path | None = None
+    scenario: str,
+    seed: int,
+    *,
+    ztf: int = 12_000,
+    lsst: int = 6_000,
+    sky_map: Path | None = None,
+    wire: LsstWire = OWN_WIRE,
 ) -> Night:
     """Plan nights with events.
 
@@ -131,6 +141,8 @@ def build_night(
         fill up to these numbers. If the events need more, there are more.
     sky_map : Path, optional
         Scenario gw170817: a FITS file in place of our approximation of the published map.
+    wire : LsstWire
+        The schema LSST packets are written with.
 
     Raises
     ------
@@ -160,7 +172,7 @@ def build_night(
     catalogue = draw_catalogue(
         rng, patches, everything, distances, f"{scenario}-{seed}", ngc4993=scenario == "gw170817"
     )
-    return _assemble(scene, seed, schedules, tuple(tiles), catalogue, first_truth, list(truths.values()))
+    return _assemble(scene, seed, schedules, tuple(tiles), catalogue, first_truth, list(truths.values()), wire)
 
 
 def _patches(scene: Scene) -> list[Patch]:
@@ -211,20 +223,21 @@ def _assemble(
     catalogue: pa.Table,
     first_truth: int,
     events: list[list[str]],
+    wire: LsstWire,
 ) -> Night:
     """Name everything and put the alerts in order of time."""
     ordered = [number(seen) for seen in tiles]
     names = Identifiers(seed, ordered[1], _year(scene.first_night))
     twins = np.intersect1d(ordered[0], ordered[1])
     specs = [schedule.observatory for schedule in schedules]
-    alerts = tuple(Alerts(spec, seen, names, twins) for spec, seen in zip(specs, tiles, strict=True))
+    alerts = tuple(Alerts(spec, seen, names, twins, wire) for spec, seen in zip(specs, tiles, strict=True))
     truth_sites = {first_truth + i: key for i, key in enumerate(events)}
     plan: list[tuple[float, int, int, int, int]] = []
     for survey, seen in enumerate(tiles):
         for place, tile in enumerate(seen):
             plan += _tile_plan(tile, survey, place, float(scene.first_night))
     objects = object_table(specs, tiles, alerts, truth_sites, float(scene.first_night))
-    return Night(scene, seed, catalogue, objects, tiles, alerts, tuple(sorted(plan)))
+    return Night(scene, seed, catalogue, objects, wire, tiles, alerts, tuple(sorted(plan)))
 
 
 def _tile_plan(tile: Tile, survey: int, place: int, start: float) -> list[tuple[float, int, int, int, int]]:

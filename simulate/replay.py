@@ -114,7 +114,7 @@ def write_context(night: Night, folder: Path) -> None:
     """Write what a reader of the night needs before its first alert: catalogue and LSST schema."""
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(night.catalogue, folder / "catalogue.parquet")
-    write_schemas(folder / "schemas")
+    write_schemas(folder / "schemas", night.wire.schema_id, night.wire.schema)
 
 
 def write_truth(night: Night, alerts: Truth, folder: Path) -> dict[str, Any]:

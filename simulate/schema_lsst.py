@@ -115,9 +115,9 @@ LSST_SCHEMA: Schema = record(
 """The writer schema as JSON, nested records in place."""
 
 
-def write_schemas(folder: Path) -> Path:
+def write_schemas(folder: Path, schema_id: int = LSST_SCHEMA_ID, schema: Schema = LSST_SCHEMA) -> Path:
     """Write ``<id>.avsc`` into a folder, for the setting ``schema_folder`` or a registry; return the file."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{LSST_SCHEMA_ID}.avsc"
-    replace_file(path, json.dumps(LSST_SCHEMA, indent=1).encode())
+    path = folder / f"{schema_id}.avsc"
+    replace_file(path, json.dumps(schema, indent=1).encode())
     return path

@@ -83,7 +83,7 @@ def _multi_order(table: TableFile, limits: Limits) -> Rows:
         raise SkyError("map has no rows")
     uniq = np.concatenate([block["UNIQ"] for block in blocks]).astype(np.int64)
     columns = np.concatenate([_stack(block, names) for block in blocks])
-    columns[:, 0] *= _per_deg2(table, names[0])
+    _scale(columns, _per_deg2(table, names[0]))
     return Rows(uniq, columns)
 
 
@@ -106,7 +106,7 @@ def _flat(table: TableFile, names: list[str], limits: Limits) -> Rows:
         raise SkyError(f"flat map has ordering {ordering!r:.20}, neither NESTED nor RING")
     pieces: list[Rows] = []
     for number, columns in enumerate(blocks):
-        columns[:, 0] *= scale
+        _scale(columns, scale)
         pieces.append(merge_equal(order, number * size, columns))
         if sum(map(len, pieces)) > 4 * limits.rows:
             pieces = [thin(Rows.concatenate(pieces), 2 * limits.rows)]
@@ -128,6 +128,11 @@ def _ring_as_nested(table: TableFile, names: list[str], order: int, size: int) -
 
 def _stack(block: dict[str, NDArray[np.generic]], names: list[str]) -> NDArray[np.float64]:
     return np.stack([block[name].astype(np.float64) for name in names], axis=1)
+
+
+def _scale(columns: NDArray[np.float64], factor: float) -> None:
+    with np.errstate(invalid="ignore", over="ignore"):  # what is no number is found out when it is a map
+        columns[:, 0] *= factor
 
 
 def _per_deg2(table: TableFile, name: str) -> float:

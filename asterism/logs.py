@@ -6,10 +6,31 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
+from typing_extensions import override
+
+
+class _Stderr(io.TextIOBase):
+    """The stderr of the moment; a line it does not take, as on a full disk, must not stop the work it tells of."""
+
+    @override
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return sys.stderr.write(text)
+        return 0
+
+    @override
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
+_STDERR = _Stderr()
 
 
 def configure_logs(level: str, *, as_json: bool) -> None:
@@ -34,7 +55,7 @@ def configure_logs(level: str, *, as_json: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # stderr of the moment, not of this call
+        logger_factory=lambda *_: structlog.PrintLogger(_STDERR),
         cache_logger_on_first_use=False,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,11 @@ from asterism.journal import Journal
 from asterism.logs import configure_logs
 from asterism.progress import console, progress
 from asterism.settings import Settings, load_settings
+from asterism.voevent.backup import opened
 from asterism.voevent.errors import NoticeFileError, NoticeRefusedError
 from asterism.voevent.intake import FILE, Intake
+from asterism.voevent.journal_command import journal
+from asterism.voevent.listen_command import listen, status
 from asterism.voevent.notice import Notice
 from asterism.voevent.project import Delivery, Projection, maps_folder, project
 from asterism.voevent.read import read_notice
@@ -36,37 +40,9 @@ def voevent() -> None:
     """Receive, read, send and project notices."""
 
 
-@voevent.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Port to listen on; 0 takes a free one.")
-@click.option(
-    "--whitelist",
-    multiple=True,
-    default=("127.0.0.1/32", "::1/128"),
-    show_default=True,
-    help="Network that may send; may be repeated.",
-)
-@click.option("--spool", type=click.Path(file_okay=False, path_type=Path), help="Take files put into this folder too.")
-@json_option
-def listen(host: str, port: int, whitelist: tuple[str, ...], spool: Path | None, as_json: bool) -> None:
-    """Receive VOEvents (VTP, through Comet) into the journal until Ctrl-C.
-
-    A notice is on disk before its sender is told so. Anyone on the whitelist can claim to be anyone.
-    """
-    from asterism.voevent.vtp import listen as receive
-
-    settings = _settings()
-
-    def ready(address: str, bound: int) -> None:
-        text = f"listening on {address}:{bound}, journal {settings.journal_path}"
-        print_result({"listening": {"host": address, "port": bound}}, as_json, lambda: text)
-        sys.stdout.flush()
-
-    with Journal(settings.journal_path) as journal:
-        intake = Intake(journal)
-        receive(intake, host, port, whitelist, ready, spool)
-        counts = {name: intake.counts[name] for name in ("received", "journalled", "duplicate", "refused")}
-    print_result(counts, as_json, lambda: ", ".join(f"{value} {name}" for name, value in counts.items()))
+voevent.add_command(journal)
+voevent.add_command(listen)
+voevent.add_command(status)
 
 
 @voevent.command()
@@ -120,27 +96,16 @@ def project_command(as_json: bool) -> None:
 
 
 @voevent.command()
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    help="A copy of the journal to read instead: folder or .tar, as journal export makes them.",
+)
 @json_option
-def replay(as_json: bool) -> None:
+def replay(source: Path | None, as_json: bool) -> None:
     """Read the whole journal again and write every notice, event and sky map anew: the journal alone suffices."""
-    _project(as_json, again=True)
-
-
-@voevent.group()
-def journal() -> None:
-    """Look after the journal, the only copy of every notice."""
-
-
-@journal.command()
-@json_option
-def verify(as_json: bool) -> None:
-    """Read every record and check its checksum."""
-    report = Journal(_settings().journal_path).verify()
-    values = asdict(report)
-    text = f"{report.records} notices in {report.segments} files, {report.payload_bytes} bytes"
-    print_result(values, as_json, lambda: "\n".join([text, *report.damage]))
-    if report.damage:
-        raise click.exceptions.Exit(1)
+    _project(as_json, source, again=True)
 
 
 def _settings() -> Settings:
@@ -149,13 +114,15 @@ def _settings() -> Settings:
     return settings
 
 
-def _project(as_json: bool, again: bool) -> None:
+def _project(as_json: bool, source: Path | None = None, *, again: bool) -> None:
     settings = _settings()
-    with connect(settings) as driver, progress("projecting notices") as advance:
+    with ExitStack() as stack:
+        journal = Journal(settings.journal_path) if source is None else stack.enter_context(opened(source))
+        driver, advance = stack.enter_context(connect(settings)), stack.enter_context(progress("projecting notices"))
         check_format(driver, settings.neo4j_database)
 
         def counted() -> Iterator[Delivery]:
-            for entry in Journal(settings.journal_path).read():
+            for entry in journal.read():
                 yield Delivery.of(entry)
                 advance(1)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from asterism.journal import Journal
+from asterism.journal import Journal, Position
 from asterism.voevent.document import parse
 from asterism.voevent.errors import NoticeMarkupError, NoticeRefusedError
 from asterism.voevent.igwn import read_json
@@ -62,10 +62,24 @@ class Intake:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._lock = threading.Lock()
-        self._seen = {(entry.headers.get(CHANNEL), notice_key(entry.payload)) for entry in journal.read()}
+        self._seen: set[tuple[str, str]] = set()
+        self._last: Position | None = None
+        self._deliveries: Counter[str] = Counter()
+        for entry in journal.read():
+            self._note(entry.headers[CHANNEL], notice_key(entry.payload), entry.position)
         self._refused: Journal | None = None
         self._seen_refused: set[tuple[str, str]] = set()
         self.counts: Counter[str] = Counter()
+
+    def _note(self, channel: str, key: str, position: Position) -> None:
+        self._seen.add((channel, key))
+        self._deliveries[channel] += 1
+        self._last = position
+
+    def journalled(self) -> tuple[dict[str, int], Position | None]:
+        """Return how many deliveries of each channel the journal holds, and the position of the last one."""
+        with self._lock:
+            return dict(self._deliveries), self._last
 
     def keep_refused(self, payload: bytes, channel: str, error: NoticeRefusedError, peer: str | None = None) -> None:
         """Put bytes that `accept` has refused on disk, once, beside the journal.
@@ -132,8 +146,8 @@ class Intake:
             if (channel, key) in self._seen:
                 self.counts["duplicate"] += 1
                 return Receipt(key, duplicate=True)
-            self._journal.append(payload, headers if peer is None else headers | {PEER: peer})
-            self._seen.add((channel, key))
+            position = self._journal.append(payload, headers if peer is None else headers | {PEER: peer})
+            self._note(channel, key, position)
             self.counts["journalled"] += 1
         return Receipt(key, duplicate=False)
 

@@ -12,6 +12,7 @@ from asterism.errors import JournalError
 from asterism.logs import get_logger
 from asterism.voevent.errors import NoticeRefusedError
 from asterism.voevent.intake import FILE, Intake
+from asterism.voevent.liveness import Feed
 
 SUFFIXES = {".xml", ".json"}
 TAKEN = "taken"
@@ -20,7 +21,7 @@ TAKEN = "taken"
 _log = get_logger("voevent.spool")
 
 
-def take_files(folder: Path, intake: Intake) -> int:
+def take_files(folder: Path, intake: Intake, feed: Feed) -> int:
     """Take the notices of a folder, in the order of their names; return how many.
 
     Parameters
@@ -29,6 +30,13 @@ def take_files(folder: Path, intake: Intake) -> int:
         Folder to look into; made if it does not exist.
     intake : Intake
         Where notices go.
+    feed : Feed
+        What notes its state.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be used.
     """
     (folder / TAKEN).mkdir(parents=True, exist_ok=True)
     taken = 0
@@ -36,12 +44,16 @@ def take_files(folder: Path, intake: Intake) -> int:
         if path.suffix not in SUFFIXES or path.name.startswith(".") or not path.is_file():
             continue
         try:
-            intake.accept(path.read_bytes(), FILE, peer=path.name)
+            receipt = intake.accept(path.read_bytes(), FILE, peer=path.name)
         except NoticeRefusedError as error:
+            feed.refused()
             _log.warning("notice refused", file=path.name, code=error.code, reason=error.message)
-        except (JournalError, OSError) as error:
-            _log.error("notice left in the folder", file=path.name, reason=str(error))
+        except JournalError as error:
+            feed.failed(error)
+            _log.error("notice left in the folder", file=path.name, code=error.code, reason=error.message)
             break
+        else:
+            feed.took(duplicate=receipt.duplicate)
         path.replace(folder / TAKEN / path.name)
         taken += 1
     return taken

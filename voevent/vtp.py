@@ -12,10 +12,9 @@ say anything, hence the loopback default and the whitelist.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Any
 
 from comet.icomet import IValidator
@@ -35,16 +34,23 @@ from asterism.voevent.document import parse
 from asterism.voevent.errors import ListenError, NoticeRefusedError
 from asterism.voevent.guard import MAX_XML_BYTES
 from asterism.voevent.intake import VTP, Intake
-from asterism.voevent.spool import take_files
+from asterism.voevent.liveness import Feed
 
 LOCAL_IVO = "ivo://asterism/receiver"
 """How we sign answers."""
 NO_IVORN = "ivo://unknown/unknown#unknown"
 """Origin named in the refusal of a document whose own could not be read."""
 
-_SPOOL_SECONDS = 0.5
-
 _log = get_logger("voevent.vtp")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where authors connect: host, port (0 takes a free one) and the networks that may."""
+
+    host: str
+    port: int
+    whitelist: tuple[str, ...]
 
 
 @implementer(IValidator)
@@ -54,8 +60,8 @@ class JournalFirst:
     It runs in a thread, because fsync would stall every connection of the reactor.
     """
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, intake: Intake, feed: Feed) -> None:
+        self._intake, self._feed = intake, feed
 
     def __call__(self, event: xml_document) -> Deferred[Any]:
         """Journal one event."""
@@ -66,7 +72,9 @@ class JournalFirst:
             receipt = self._intake.accept(payload, VTP)
         except AsterismError as error:
             _log.error("notice not taken", code=error.code, reason=error.message)
+            self._feed.failed(error)
             raise
+        self._feed.took(duplicate=receipt.duplicate)
         _log.info("notice journalled", notice_key=receipt.notice_key, duplicate=receipt.duplicate)
 
 
@@ -102,18 +110,21 @@ class ReceiverFactory(VOEventReceiverFactory):  # type: ignore[misc]
     ----------
     intake : Intake
         Where notices go.
+    feed : Feed
+        What notes its state.
     """
 
     protocol = Receiver
     noisy = False
 
-    def __init__(self, intake: Intake) -> None:
-        super().__init__(LOCAL_IVO, validators=[JournalFirst(intake)])
-        self._intake = intake
+    def __init__(self, intake: Intake, feed: Feed) -> None:
+        super().__init__(LOCAL_IVO, validators=[JournalFirst(intake, feed)])
+        self._intake, self._feed = intake, feed
 
     def refused(self) -> None:
         """Count a message that was refused before it reached the intake."""
         self._intake.counts.update(["received", "refused"])
+        self._feed.refused()
 
 
 def networks(texts: Sequence[str]) -> list[IPv4Network | IPv6Network]:
@@ -130,45 +141,19 @@ def networks(texts: Sequence[str]) -> list[IPv4Network | IPv6Network]:
         raise ListenError(f"whitelist: {error}", hint="networks look like 192.0.2.0/24") from error
 
 
-def listen(
-    intake: Intake,
-    host: str,
-    port: int,
-    whitelist: Sequence[str],
-    ready: Callable[[str, int], None],
-    spool: Path | None = None,
-) -> None:
-    """Receive notices until SIGINT or SIGTERM. Runs Twisted's reactor, hence once in a process.
-
-    Parameters
-    ----------
-    intake : Intake
-        Where notices go.
-    host : str
-        Address to bind.
-    port : int
-        Port to bind; 0 takes a free one.
-    whitelist : sequence of str
-        Networks that may connect.
-    ready : callable
-        Called with address and port when connections are accepted.
-    spool : Path, optional
-        Folder whose files are taken too (`asterism.voevent.spool`).
+def open_receiver(reactor: Any, intake: Intake, address: Address, feed: Feed) -> tuple[str, int]:
+    """Accept connections of authors; return host and port.
 
     Raises
     ------
     ListenError
         If the address cannot be bound or a network is none.
     """
-    reactor: Any = import_module("twisted.internet.reactor")  # imported late: importing installs it
-    factory = WhitelistingFactory(ReceiverFactory(intake), networks(whitelist), "submission")
+    factory = WhitelistingFactory(ReceiverFactory(intake, feed), networks(address.whitelist), "submission")
     factory.noisy = False
     try:
-        bound = reactor.listenTCP(port, factory, interface=host).getHost()
+        bound = reactor.listenTCP(address.port, factory, interface=address.host).getHost()
     except CannotListenError as error:
-        raise ListenError(f"{host}:{port}: {error.socketError}") from error
-    reactor.callWhenRunning(ready, bound.host, bound.port)
-    if spool is not None:
-        task = import_module("twisted.internet.task")
-        task.LoopingCall(take_files, spool, intake).start(_SPOOL_SECONDS)
-    reactor.run()
+        raise ListenError(f"{address.host}:{address.port}: {error.socketError}") from error
+    feed.connected()
+    return bound.host, bound.port

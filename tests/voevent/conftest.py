@@ -5,6 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +21,7 @@ from astropy.io import fits
 
 from asterism.voevent.document import Citation, Document, Param, compose
 
+ASTERISM = str(Path(sys.executable).with_name("asterism"))
 GCN = "ivo://nasa.gsfc.gcn/"
 GBM_STAGES = {"flight": (111, "GBM_Flt_Pos_"), "ground": (112, "GBM_Gnd_Pos_"), "final": (115, "GBM_Fin_Pos")}
 
@@ -137,3 +146,44 @@ class Samples:
 @pytest.fixture(scope="session")
 def samples() -> type[Samples]:
     return Samples
+
+
+@dataclass
+class Listener:
+    """A running ``asterism voevent listen``."""
+
+    process: subprocess.Popen[str]
+    port: int
+    home: Path
+
+    def stop(self) -> dict[str, int]:
+        """End it as Ctrl-C does and return its counts."""
+        self.process.send_signal(signal.SIGTERM)
+        out, _ = self.process.communicate(timeout=30)
+        counts: dict[str, int] = json.loads(out.splitlines()[-1])
+        return counts
+
+
+@contextmanager
+def listening(
+    home: Path, *options: str, before: Callable[[], None] | None = None, variables: dict[str, str] | None = None
+) -> Iterator[Listener]:
+    command = [ASTERISM, "voevent", "listen", "--port", "0", "--json", *options]
+    environment = {**os.environ, **(variables or {}), "ASTERISM_HOME": str(home)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=before)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        yield Listener(process, (json.loads(line)["listening"] or {"port": 0})["port"], home)
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@pytest.fixture
+def listen(tmp_path: Path) -> Iterator[Callable[..., Listener]]:
+    """Start ``asterism voevent listen`` with given options, in the home ``tmp_path / "home"``."""
+    with ExitStack() as stack:
+        yield lambda *options, **values: stack.enter_context(listening(tmp_path / "home", *options, **values))

@@ -11,9 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,45 +26,7 @@ ASTERISM = str(Path(sys.executable).with_name("asterism"))
 COMET_SENDVO = str(Path(sys.executable).with_name("comet-sendvo"))
 
 
-@dataclass
-class Listener:
-    """A running ``asterism voevent listen``."""
-
-    process: subprocess.Popen[str]
-    port: int
-    home: Path
-
-    def stop(self) -> dict[str, int]:
-        """End it as Ctrl-C does and return its counts."""
-        self.process.send_signal(signal.SIGTERM)
-        out, _ = self.process.communicate(timeout=30)
-        counts: dict[str, int] = json.loads(out.splitlines()[-1])
-        return counts
-
-
-@contextmanager
-def listening(home: Path, *options: str, before: Callable[[], None] | None = None) -> Iterator[Listener]:
-    command = [ASTERISM, "voevent", "listen", "--port", "0", "--json", *options]
-    environment = {**os.environ, "ASTERISM_HOME": str(home)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=before)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        yield Listener(process, json.loads(line)["listening"]["port"], home)
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-Listen = Callable[..., Listener]
-
-
-@pytest.fixture
-def listen(tmp_path: Path) -> Iterator[Listen]:
-    with ExitStack() as stack:
-        yield lambda *options, **values: stack.enter_context(listening(tmp_path / "home", *options, **values))
+Listen = Callable[..., Any]
 
 
 def journalled(home: Path) -> list[bytes]:

@@ -189,6 +189,11 @@ class Subscriber(VOEventBroadcaster):  # type: ignore[misc]
                 self._begin(message.findtext("Response"))
 
     @override
+    def lengthLimitExceeded(self, length: int) -> None:
+        """Hang up: no message of a subscriber is that long."""
+        self._drop("message too long", bytes=length)
+
+    @override
     def sendIAmAlive(self) -> None:
         """Ask for a sign of life; drop who owes one, or an answer."""
         if self.alive_count >= self.MAX_ALIVE_COUNT:

@@ -58,6 +58,12 @@ class _Maps(Resource):
         self._maps = maps
 
     @override
+    def render(self, request: Any) -> bytes:
+        """Refuse to list it."""
+        refusal: bytes = NoResource().render(request)
+        return refusal
+
+    @override
     def getChild(self, path: bytes, request: Any) -> Resource:
         name = _NAME.fullmatch(path.decode("ascii", "replace"))
         file = None if name is None or request.postpath else map_path(self._maps, name[1])

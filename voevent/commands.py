@@ -21,6 +21,7 @@ from asterism.logs import configure_logs
 from asterism.progress import console, progress
 from asterism.settings import Settings, load_settings
 from asterism.voevent.backup import opened
+from asterism.voevent.bridge_command import bridge
 from asterism.voevent.errors import NoticeFileError, NoticeRefusedError
 from asterism.voevent.intake import FILE, Intake
 from asterism.voevent.journal_command import journal
@@ -40,6 +41,7 @@ def voevent() -> None:
     """Receive, read, send and project notices."""
 
 
+voevent.add_command(bridge)
 voevent.add_command(journal)
 voevent.add_command(listen)
 voevent.add_command(status)

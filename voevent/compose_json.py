@@ -239,7 +239,7 @@ def _iso_time(notice: Notice) -> str | None:
     return utc_text(notice.observation_time_raw, notice.time_scale).removesuffix("Z")
 
 
-def _position(notice: Notice) -> dict[str, str]:
+def _position(notice: Notice) -> dict[str, Any]:
     """Return the position of a notice without a map; the schema wants a radius, and 0 is GCN's word for unknown."""
     region = notice.region
     if region is None or region.type == "skymap":

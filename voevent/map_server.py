@@ -43,9 +43,9 @@ def map_site(maps: Path) -> Any:
     maps : Path
         The lake's folder of sky maps.
     """
-    root = Resource()
+    root: Any = Resource()  # type: ignore[no-untyped-call]
     root.putChild(b"maps", _Maps(maps))
-    site = Site(root, timeout=30)
+    site: Any = Site(root, timeout=30)  # type: ignore[no-untyped-call]
     site.noisy = False
     return site
 
@@ -54,13 +54,13 @@ class _Maps(Resource):
     """The folder; children are looked up by their exact names."""
 
     def __init__(self, maps: Path) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._maps = maps
 
     @override
     def render(self, request: Any) -> bytes:
         """Refuse to list it."""
-        refusal: bytes = NoResource().render(request)
+        refusal: bytes = NoResource().render(request)  # type: ignore[no-untyped-call]
         return refusal
 
     @override

@@ -1,0 +1,428 @@
+"""``asterism voevent bridge`` as a user runs it, with a stock Comet as its subscriber.
+
+What counts is what reaches Comet's handlers: it acknowledges, and silently discards, some of what it gets.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import voeventparse
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from asterism.deploy.local.stack import LocalStack
+from asterism.journal import Journal
+from asterism.voevent.compose_json import same_notice, source_key
+from asterism.voevent.document import parse
+from asterism.voevent.intake import Intake
+from asterism.voevent.notice import notice_key
+from asterism.voevent.read import is_json, read_payload
+
+BIN = Path(sys.executable).parent
+HANDLER = '''
+"""Writes every event that reaches a handler to a file, one line each."""
+
+import base64
+import os
+
+from comet.icomet import IHandler
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+
+@implementer(IPlugin, IHandler)
+class Counting(object):
+    name = "counting"
+
+    def __call__(self, event):
+        with open(os.environ["COUNTED"], "ab") as stream:
+            stream.write(base64.b64encode(event.raw_bytes) + b"\\n")
+
+
+counting = Counting()
+'''
+
+
+class Comet:
+    """A stock ``twistd comet`` that subscribes, with a handler that counts."""
+
+    def __init__(
+        self, folder: Path, port: int, *options: str, local_ivo: str | None = "ivo://example.org/comet"
+    ) -> None:
+        plugins = folder / "plugins" / "comet" / "plugins"
+        plugins.mkdir(parents=True, exist_ok=True)
+        (plugins / "counting.py").write_text(HANDLER)
+        self._folder, self._handled = folder, folder / "handled"
+        name = [] if local_ivo is None else [f"--local-ivo={local_ivo}"]
+        self._command = [
+            str(BIN / "twistd"),
+            "-n",
+            f"--pidfile={folder / 'pid'}",
+            "comet",
+            f"--remote=127.0.0.1:{port}",
+        ]
+        self._command += [*name, f"--eventdb={folder / 'db'}", "--counting", *options]
+        self.start()
+
+    def start(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(self._folder / "plugins"), "COUNTED": str(self._handled)}
+        log = (self._folder / "log").open("ab")
+        self.process = subprocess.Popen(self._command, cwd=self._folder, env=environment, stdout=log, stderr=log)
+        log.close()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+    def handled(self) -> list[bytes]:
+        lines = self._handled.read_bytes().split(b"\n")[:-1] if self._handled.exists() else []
+        return [base64.b64decode(line) for line in lines]
+
+    def wait(self, count: int, seconds: float = 30.0) -> list[bytes]:
+        """Wait until so many events were handled, and a little for one too many; return them."""
+        wait_until(lambda: len(self.handled()) >= count, seconds, lambda: (self._folder / "log").read_text()[-3000:])
+        time.sleep(0.5)
+        return self.handled()
+
+
+class BridgeProcess:
+    """A running ``asterism voevent bridge`` on fixed ports."""
+
+    def __init__(self, home: Path, *options: str, port: int | None = None, **settings: str) -> None:
+        home.mkdir(exist_ok=True)
+        self.home = home
+        self.port, self.maps_port = port or free_port(), free_port()
+        ports = ["--port", str(self.port), "--maps-port", str(self.maps_port)]
+        self._command = [str(BIN / "asterism"), "voevent", "bridge", "--json", *ports, *options]
+        self._environment = {**os.environ, "ASTERISM_HOME": str(home), **settings}
+
+    def start(self) -> BridgeProcess:
+        with (self.home / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, env=self._environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, (self.home / "log").read_text()
+        assert json.loads(line)["broadcasting"]["port"] == self.port
+        return self
+
+    def stop(self) -> dict[str, int]:
+        """End it as Ctrl-C does and return its counts."""
+        self.process.send_signal(signal.SIGTERM)
+        out, _ = self.process.communicate(timeout=30)
+        counts: dict[str, int] = json.loads(out.splitlines()[-1])
+        return counts
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def wait_until(done: Callable[[], bool], seconds: float, tell: Callable[[], object] = str) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, tell()
+        time.sleep(0.05)
+
+
+Subscribe = Callable[..., Comet]
+Start = Callable[..., BridgeProcess]
+
+
+@pytest.fixture
+def processes() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, processes: ExitStack) -> Start:
+    def start(*options: str, home: str = "home", **values: Any) -> BridgeProcess:
+        running = BridgeProcess(tmp_path / home, *options, **values).start()
+        processes.callback(running.kill)
+        return running
+
+    return start
+
+
+@pytest.fixture
+def subscribe(tmp_path: Path, processes: ExitStack) -> Subscribe:
+    def start(port: int, *options: str, name: str = "comet", **values: Any) -> Comet:
+        (tmp_path / name).mkdir(exist_ok=True)
+        comet = Comet(tmp_path / name, port, *options, **values)
+
+        def end() -> None:
+            comet.process.kill()
+            comet.process.wait()
+
+        processes.callback(end)
+        return comet
+
+    return start
+
+
+def journal(home: Path, payloads: Sequence[bytes]) -> None:
+    home.mkdir(exist_ok=True)
+    with Journal(home / "journal") as writer:
+        intake = Intake(writer)
+        for payload in payloads:
+            intake.accept(payload, "file")
+
+
+def fetched(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+def assert_everything_arrived(sources: Sequence[bytes], handled: Sequence[bytes]) -> None:
+    """Check each handled document against its source: the same bytes, or valid and the same notice."""
+    assert [count for count in Counter(handled).values() if count > 1] == []
+    composed = {source_key(parse(payload)): payload for payload in handled}
+    plain = [payload for payload in sources if not is_json(payload)]
+    assert sorted(plain) == sorted(payload for payload in handled if source_key(parse(payload)) is None)
+    for payload in sources:
+        if is_json(payload):
+            document = composed.pop(notice_key(payload))
+            assert voeventparse.valid_as_v2_0(voeventparse.loads(document))
+            urls = [p.value for p in parse(document).params if (p.utype or "").startswith("json-file:")]
+            files = {url.rpartition("/")[2].removesuffix(".fits"): fetched(url) for url in urls}
+            before, after = read_payload(payload), read_payload(document, files)
+            assert same_notice(before.notice, after.notice)
+            assert after.sky_map == before.sky_map
+    assert composed.keys() <= {None}
+
+
+def notices(samples: Any) -> list[bytes]:
+    """Return a small night: bursts, an LVK event with its retraction, Einstein Probe, KM3NeT."""
+    unified = {"trigger_time": "2024-09-01T01:16:47.0Z", "ra": 10.82, "dec": 20.01, "ra_dec_error": 0.9}
+    alerts = [
+        {**unified, "mission": "KM3NeT", "event_name": "KM3-240901A", "alert_topology": "Track", "far": 8e-8},
+        {**unified, "mission": "Einstein Probe", "instrument": "WXT", "image_snr": 8.2},
+    ]
+    return [
+        *(samples.gbm_xml(trigger=700000000 + n) for n in range(20)),
+        samples.alert_json(),
+        samples.alert_json(alert_type="UPDATE", sky_map=samples.sky_map(peak=200)),
+        samples.alert_json(alert_type="RETRACTION"),
+        *(json.dumps(alert).encode() for alert in alerts),
+    ]
+
+
+def test_a_stock_comet_gets_voevents_as_they_came_and_json_as_valid_voevents_of_the_same_notices(
+    bridge: Start, subscribe: Subscribe, samples: Any, tmp_path: Path
+) -> None:
+    sources = notices(samples)
+    journal(tmp_path / "home", sources[:10])
+    running = bridge("--from-start")
+    comet = subscribe(running.port)
+    comet.wait(10)
+    journal(tmp_path / "home", sources[10:])  # another process writes the journal while the bridge reads
+    assert_everything_arrived(sources, comet.wait(len(sources)))
+    counts = running.stop()
+    assert counts == {
+        "broadcast": 25,
+        "composed": 5,
+        "known": 0,
+        "unsendable": 0,
+        "sent": 25,
+        "acknowledged": 25,
+        "refused": 0,
+    }
+
+
+def test_a_subscriber_that_was_away_gets_what_came_meanwhile_and_nothing_twice(
+    bridge: Start, subscribe: Subscribe, samples: Any
+) -> None:
+    sources = [samples.gbm_xml(trigger=700000000 + n) for n in range(30)]
+    running = bridge()
+    comet, nameless = subscribe(running.port), subscribe(running.port, name="nameless", local_ivo=None)
+    wait_until(lambda: (running.home / "log").read_text().count("subscriber served") == 2, 20)
+    journal(running.home, sources[:10])
+    assert sorted(comet.wait(10)) == sorted(nameless.wait(10)) == sorted(sources[:10])
+    comet.stop()
+    nameless.stop()
+    journal(running.home, sources[10:20])
+    wait_until(lambda: len(list(Journal(running.home / "bridge" / "outbox").read())) == 20, 20)
+    running.stop()
+    again = running.start()
+    comet.start()
+    assert sorted(comet.wait(20)) == sorted(sources[:20])
+    nameless.start()
+    wait_until(lambda: (running.home / "log").read_text().count("subscriber served") == 4, 20)
+    journal(running.home, sources[20:])
+    assert sorted(comet.wait(30)) == sorted(sources)
+    assert sorted(nameless.wait(20)) == sorted([*sources[:10], *sources[20:]])
+    again.stop()
+
+
+def test_filters_of_the_subscriber_and_of_the_operator_both_hold(
+    bridge: Start, subscribe: Subscribe, samples: Any, tmp_path: Path
+) -> None:
+    sources = notices(samples)
+    journal(tmp_path / "home", sources)
+    running = bridge("--from-start", "--mission", "lvk", "--mission", "gbm", "--role", "observation")
+    lvk = subscribe(running.port, "--filter=//Param[@name='AlertType' and @value!='Retraction']", name="lvk")
+    every = subscribe(running.port, name="every", local_ivo="ivo://example.org/every")
+    assert len(every.wait(23)) == 23
+    types = [parse(payload).param("AlertType") for payload in lvk.wait(2)]
+    assert sorted(map(str, types)) == ["Preliminary", "Update"]
+    running.stop()
+    narrow = bridge("--from-start", "--xpath", "//Param[@name='TrigID' and @value='700000003']", home="home")
+    other = subscribe(narrow.port, name="other", local_ivo="ivo://example.org/other")
+    assert other.wait(1) == [sources[3]]
+
+
+def test_two_bridges_that_subscribe_to_each_other_come_to_rest(
+    bridge: Start, subscribe: Subscribe, samples: Any, tmp_path: Path
+) -> None:
+    ours, shared = notices(samples), samples.alert_json(name="S230309b")
+    journal(tmp_path / "one", [*ours, shared])
+    journal(tmp_path / "two", [shared])
+    ports = free_port(), free_port()
+    one, two = (
+        bridge(
+            "--from-start",
+            "--remote",
+            f"127.0.0.1:{theirs}",
+            home=name,
+            port=port,
+            ASTERISM_IVO_AUTHORITY=f"{name}.example",
+        )
+        for name, port, theirs in (("one", *ports), ("two", *reversed(ports)))
+    )
+    comet = subscribe(two.port)
+    handled = comet.wait(len(ours) + 1, 60)
+
+    def sizes() -> list[int]:
+        folders = [running.home / name for running in (one, two) for name in ("journal", "bridge/outbox")]
+        return [sum(1 for _ in Journal(folder).read()) for folder in folders]
+
+    # Each journals what the other broadcasts, once, but for what it composed itself; neither broadcasts anything twice.
+    rest = [2 * len(ours) + 2, len(ours) + 1, len(ours) + 2, len(ours) + 1]
+    wait_until(lambda: sizes() == rest, 40, sizes)
+    time.sleep(2.0)
+    assert sizes() == rest
+    assert_everything_arrived([*ours, shared], handled)
+
+
+def test_only_maps_can_be_fetched_and_only_by_their_names(bridge: Start, samples: Any, tmp_path: Path) -> None:
+    journal(tmp_path / "home", [samples.alert_json()])
+    running = bridge("--from-start")
+    folder = tmp_path / "home" / "lake" / "maps"
+    wait_until(lambda: folder.exists() and any(folder.glob("*.fits")), 20)
+    (stored,) = folder.iterdir()
+    base = f"http://127.0.0.1:{running.maps_port}/maps"
+    assert fetched(f"{base}/{stored.stem}") == fetched(f"{base}/{stored.stem}.fits") == samples.sky_map()
+    for path in (
+        "",
+        "/",
+        f"/{stored.stem}/",
+        f"/{stored.stem}.fits/x",
+        "/../maps",
+        "/..%2f..%2fFORMAT.json",
+        "/" + "0" * 64,
+    ):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            fetched(base + path)
+        with refused.value:
+            assert refused.value.code == 404
+
+
+@pytest.fixture
+def gcn(stack: LocalStack) -> Iterator[Callable[[str], str]]:
+    """Make topics for notices, which take an alert of 1 MB."""
+    admin = AdminClient({"bootstrap.servers": stack.kafka_bootstrap})
+    made: list[str] = []
+
+    def make(name: str) -> str:
+        topic = f"{name}.{uuid.uuid4().hex[:8]}"
+        limits = {"max.message.bytes": str(8 << 20)}
+        for done in admin.create_topics([NewTopic(topic, 1, 1, config=limits)]).values():
+            done.result(30)
+        made.append(topic)
+        return topic
+
+    yield make
+    for done in admin.delete_topics(made).values() if made else ():
+        done.result(30)
+
+
+def replay(
+    sources: Sequence[bytes], stack: LocalStack, gcn: Callable[[str], str], bridge: Start, subscribe: Subscribe
+) -> None:
+    """Send notices by Kafka, kill the bridge in the middle, and check what a stock Comet handled."""
+    classic, alerts = gcn("gcn.classic.voevent.TEST"), gcn("gcn.notices.test")
+    producer = Producer({"bootstrap.servers": stack.kafka_bootstrap, "message.max.bytes": 8 << 20, "linger.ms": 0})
+
+    def produce(payloads: Sequence[bytes]) -> None:
+        for payload in payloads:
+            producer.produce(alerts if is_json(payload) else classic, payload)
+        assert producer.flush(30) == 0
+
+    running = bridge(
+        "--kafka",
+        "--from-start",
+        ASTERISM_GCN_BOOTSTRAP=stack.kafka_bootstrap,
+        ASTERISM_GCN_TOPICS=json.dumps([classic, alerts]),
+    )
+    comet = subscribe(running.port)
+    half = len(sources) // 2
+    produce(sources[:half])
+    wait_until(lambda: len(comet.handled()) >= half // 2, 60)
+    produce(sources[half:])
+    wait_until(lambda: len(comet.handled()) > half // 2, 60)
+    running.kill()
+    before = len(comet.handled())
+    assert before < len(sources), "the bridge was killed too late to prove anything"
+    running.start()
+    handled = comet.wait(len(sources), 90)
+    assert_everything_arrived(sources, handled)
+    running.stop()
+
+
+@pytest.mark.services
+def test_of_a_kafka_replay_a_stock_comet_misses_nothing_though_the_bridge_is_killed_in_the_middle(
+    stack: LocalStack, gcn: Callable[[str], str], bridge: Start, subscribe: Subscribe, samples: Any
+) -> None:
+    more = [samples.gbm_xml(trigger=710000000 + n) for n in range(300)]
+    replay([*notices(samples), *more], stack, gcn, bridge, subscribe)
+
+
+@pytest.mark.services
+@pytest.mark.realdata
+def test_every_real_notice_reaches_a_stock_comet_from_kafka(
+    test_data: Path, stack: LocalStack, gcn: Callable[[str], str], bridge: Start, subscribe: Subscribe
+) -> None:
+    folder = test_data / "notices"
+    json_paths = [p for p in sorted(folder.rglob("*.json")) if p.parent.name not in ("core", "gcn")]
+    xml_paths = [p for p in sorted((folder / "voevent").rglob("*")) if p.is_file()]
+    payloads = dict.fromkeys(path.read_bytes() for path in [*json_paths, *xml_paths])
+    replay(list(payloads), stack, gcn, bridge, subscribe)

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from asterism.errors import AsterismError
+from asterism.errors import AsterismError, JournalError
 from asterism.graph.connection import connect
 from asterism.graph.notice_counts import NoticeCounts, notice_counts
 from asterism.journal import Journal, Position
@@ -121,9 +121,14 @@ def _journalled(root: Path, counted: dict[str, Any]) -> Counter[str]:
         return Counter()
     total: Counter[str] = Counter(counted.get("deliveries", {}))
     last = None if counted.get("last") is None else Position(**counted["last"])
-    for entry in Journal(root).read(last):
-        if entry.position != last:
-            total[entry.headers[CHANNEL]] += 1
+    try:
+        for entry in Journal(root).read(last):
+            if entry.position != last:
+                total[entry.headers[CHANNEL]] += 1
+    except JournalError:
+        if last is None:
+            raise
+        return _journalled(root, {})  # the file speaks of another journal
     return total
 
 

@@ -169,6 +169,8 @@ class Bridge:
                 self._factory.pump()
         except AsterismError as error:
             _log.error("bridge stopped for a moment", code=error.code, reason=error.message)
+        except Exception:  # an error here would end the loop for good, and nobody would notice
+            _log.exception("bridge stopped for a moment")
 
     def _save(self) -> Deferred[None]:
         return deferToThread(self._places.save).addErrback(

@@ -34,6 +34,8 @@ SOURCE = "asterism:source-sha256"
 
 _FILE_URL, _FILE_SHA = "json-file:", "json-file-sha256:"
 _SHORTEST_FILE = 2000
+_MOST_PARAMS = 2000  # each has 50 bytes or more
+_TOO_LONG_HINT = "the notice is in the journal and the graph; a subscriber of VTP cannot get it"
 _SUMMARY = "Asterism"
 _DESCRIPTION = "Composed by Asterism from a notice in JSON; its author did not send this document."
 
@@ -133,6 +135,8 @@ def compose_notice(
     for path, value in flatten(dict(alert)):
         if path:
             params += _carried(notice.mission, path, value, signature, files)
+        if len(params) > _MOST_PARAMS:
+            raise ComposeError(f"{notice.event_key} has more than {_MOST_PARAMS} values", hint=_TOO_LONG_HINT)
     params += _summary(reading)
     ivorn = _ivorn(notice, signature.authority)
     document = Document(
@@ -152,10 +156,7 @@ def compose_notice(
     )
     payload = compose(document)
     if len(payload) > MAX_VTP_BYTES:
-        raise ComposeError(
-            f"{ivorn} would have {len(payload)} bytes, VTP carries {MAX_VTP_BYTES}",
-            hint="the notice is in the journal and the graph; a subscriber of VTP cannot get it",
-        )
+        raise ComposeError(f"{ivorn} would have {len(payload)} bytes, VTP carries {MAX_VTP_BYTES}", hint=_TOO_LONG_HINT)
     return Composed(ivorn, payload, files)
 
 

@@ -146,6 +146,11 @@ class Outbox:
                 except (NoticeRefusedError, ComposeError, UnsendableError) as error:
                     self.counts["unsendable"] += 1
                     _log.warning("notice not broadcast", notice_key=key, code=error.code, reason=error.message)
+                except JournalError:
+                    raise
+                except Exception:  # a mistake of ours about one notice must not keep the others back
+                    self.counts["unsendable"] += 1
+                    _log.exception("notice not broadcast", notice_key=key, code=UnsendableError.code)
             self._next = entry.next_position
             looked += 1
         return looked

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import voeventparse
 from comet.utility import parse_ivoid
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
 from asterism.voevent.compose_json import (
@@ -22,7 +24,7 @@ from asterism.voevent.compose_json import (
     source_key,
 )
 from asterism.voevent.document import parse
-from asterism.voevent.errors import ComposeError, NoticeSchemaError
+from asterism.voevent.errors import ComposeError, NoticeRefusedError, NoticeSchemaError
 from asterism.voevent.igwn import read_json
 from asterism.voevent.notice import notice_key
 from asterism.voevent.read import read_payload
@@ -55,6 +57,14 @@ KM3NET = {
     "event_details": [{"id": "km3.2", "cos_zenith": 0.01, "energy_measured": 120000}],
     "potential_counterpart": False,
 }
+
+
+MEMBERS = [*KM3NET, "time", "classification", "properties", "external_coinc", "superevent_id", "instruments", "search"]
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
 
 
 def composed(payload: bytes, earlier: tuple[Earlier, ...] = ()) -> Composed:
@@ -171,7 +181,7 @@ def test_without_its_map_a_composed_notice_has_the_maps_address_instead_of_a_reg
 def test_a_file_that_is_not_the_one_named_is_refused(samples: Any) -> None:
     result = composed(samples.alert_json())
     with pytest.raises(NoticeSchemaError):
-        read_payload(result.payload, {sha256: b"another" for sha256 in result.files})
+        read_payload(result.payload, dict.fromkeys(result.files, b"another"))
 
 
 def test_what_vtp_cannot_carry_is_a_coded_error() -> None:
@@ -179,6 +189,32 @@ def test_what_vtp_cannot_carry_is_a_coded_error() -> None:
         composed(json.dumps(EP | {"additional_info": "many words " * 10_000}).encode())
     with pytest.raises(ComposeError):
         composed(json.dumps(EP | {"additional_info": "\x00"}).encode())
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(["ep", "km3net", "lvk"]),
+    st.dictionaries(st.sampled_from(MEMBERS) | st.text(max_size=5), JSON_VALUES, max_size=4),
+    st.dictionaries(st.sampled_from(MEMBERS) | st.text(max_size=5), JSON_VALUES, max_size=4),
+)
+def test_whatever_can_be_read_is_composed_and_stays_the_same_or_refused_with_a_code(
+    samples: Any, base: str, members: dict[str, Any], of_event: dict[str, Any]
+) -> None:
+    alert: dict[str, Any] = {"ep": EP, "km3net": KM3NET, "lvk": samples.alert(alert_type="RETRACTION")}[base] | members
+    if base == "lvk" and of_event:
+        alert["event"] = of_event
+    payload = json.dumps(alert).encode()
+    try:
+        before = read_payload(payload)
+        result = composed(payload)
+    except (NoticeRefusedError, ComposeError):
+        return
+    assert same_notice(before.notice, read_payload(result.payload, result.files).notice)
+
+
+def test_a_notice_with_very_many_values_is_refused_before_it_costs_time() -> None:
+    with pytest.raises(ComposeError, match="more than 2000 values"):
+        composed(json.dumps(EP | {"light_curve": list(range(50_000))}).encode())
 
 
 def test_long_text_is_no_file_unless_it_is_one() -> None:

@@ -53,7 +53,7 @@ class Serving:
     maps_url : str, optional
         Address under which the maps are reached, where it is not host and port.
     whitelist : sequence of str
-        Networks that may subscribe.
+        Networks that may subscribe and fetch maps.
     selection : Selection
         What is let out.
     from_start : bool
@@ -101,6 +101,7 @@ class Bridge:
 
     def __init__(self, folder: Path, journal: Journal, maps: Path, serving: Serving) -> None:
         self._reactor: Any = import_module("twisted.internet.reactor")  # imported late: importing installs it
+        self._allowed = networks(serving.whitelist)
         self.maps_port = self._listen(serving.maps_port, map_site(maps), serving.host)
         base = serving.maps_url or f"http://{serving.host}:{self.maps_port}"
         signature = Signature(serving.authority, lambda sha256: map_url(base, sha256))
@@ -113,9 +114,7 @@ class Bridge:
             serving.selection,
             from_start=serving.from_start,
         )
-        guarded = WhitelistingFactory(self._factory, networks(serving.whitelist), "subscription")
-        guarded.noisy = False
-        self.port = self._listen(serving.port, guarded, serving.host)
+        self.port = self._listen(serving.port, self._factory, serving.host)
         LoopingCall(self._turn).start(_FILL_SECONDS)
         LoopingCall(self._save).start(_SAVE_SECONDS, now=False)
 
@@ -155,8 +154,10 @@ class Bridge:
         self._places.save()
 
     def _listen(self, port: int, factory: Any, host: str) -> int:
+        guarded = WhitelistingFactory(factory, self._allowed)
+        guarded.noisy = False
         try:
-            bound: int = self._reactor.listenTCP(port, factory, interface=host).getHost().port
+            bound: int = self._reactor.listenTCP(port, guarded, interface=host).getHost().port
         except CannotListenError as error:
             raise ListenError(f"{host}:{port}: {error.socketError}") from error
         return bound

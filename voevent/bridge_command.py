@@ -27,7 +27,7 @@ from asterism.voevent.status import StatusFile
     multiple=True,
     default=("127.0.0.1/32", "::1/128"),
     show_default=True,
-    help="Network that may subscribe; may be repeated.",
+    help="Network that may subscribe and fetch maps; may be repeated.",
 )
 @click.option("--kafka", is_flag=True, help="Take notices from Kafka (settings gcn_*) in this process.")
 @click.option("--remote", multiple=True, help="VTP broker to subscribe to in this process, host:port.")

@@ -356,6 +356,16 @@ def test_only_maps_can_be_fetched_and_only_by_their_names(bridge: Start, samples
             assert refused.value.code == 404
 
 
+def test_strangers_get_neither_notices_nor_maps(bridge: Start, samples: Any, tmp_path: Path) -> None:
+    journal(tmp_path / "home", [samples.gbm_xml()])
+    running = bridge("--from-start", "--whitelist", "192.0.2.0/24")
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
+        assert connection.recv(100) == b""
+    with pytest.raises((urllib.error.URLError, ConnectionError)) as refused:
+        fetched(f"http://127.0.0.1:{running.maps_port}/maps/")
+    assert not isinstance(refused.value, urllib.error.HTTPError)
+
+
 @pytest.fixture
 def gcn(stack: LocalStack) -> Iterator[Callable[[str], str]]:
     """Make topics for notices, which take an alert of 1 MB."""

@@ -27,10 +27,12 @@ from typing_extensions import override
 from asterism.errors import JournalError
 from asterism.journal import Journal, Position
 from asterism.settings import load_settings
+from asterism.voevent.check import check_kafka
 from asterism.voevent.errors import DoorSettingsError
 from asterism.voevent.gcn import HEARTBEAT, KafkaDoor, follow_kafka
 from asterism.voevent.intake import Intake, refused_path
 from asterism.voevent.liveness import Feed
+from asterism.voevent.send import send
 
 
 def until(condition: Callable[[], Any], seconds: float = 40.0) -> Any:
@@ -291,3 +293,59 @@ def test_each_installation_has_a_group_of_its_own_and_keeps_it(tmp_path: Path) -
 def test_a_door_that_lacks_something_is_refused_by_name(tmp_path: Path, values: dict[str, str]) -> None:
     with pytest.raises(DoorSettingsError, match="gcn_"):
         KafkaDoor.from_settings(load_settings(home=tmp_path, **values))
+
+
+@pytest.mark.services
+def test_a_check_says_whether_the_subscription_works_and_disturbs_nobody(
+    broker: str, kafka_topic: Callable[..., str], heartbeat_topic: str, samples: Any
+) -> None:
+    topic = kafka_topic("gcn.notices", partitions=2)
+    publish(broker, topic, samples.gbm_xml())
+    door = door_to(broker, topic)
+    outcome = check_kafka(door, 20.0)
+    assert (outcome.ok, outcome.reason) == (True, "2 partitions of 1 topics; no heartbeat subscribed")
+    assert committed(door, topic) < 0
+    silent = check_kafka(replace(door, topics=(topic, heartbeat_topic)), 3.0)
+    assert (silent.ok, silent.reason) == (False, "2 partitions of 1 topics, but no heartbeat within 3 s")
+    stop = threading.Event()
+    beating = threading.Thread(target=beat, args=(broker, heartbeat_topic, stop))
+    beating.start()
+    try:
+        alive = check_kafka(replace(door, topics=(topic, heartbeat_topic)), 20.0)
+    finally:
+        stop.set()
+        beating.join()
+    assert alive.ok
+    assert "heartbeat" in alive.reason
+    nothing = check_kafka(replace(door, topics=("^no-such-topic.*",)), 3.0)
+    assert (nothing.ok, "no-such-topic" in nothing.reason or "no partitions" in nothing.reason) == (False, True)
+
+
+def beat(broker: str, topic: str, stop: threading.Event) -> None:
+    while not stop.wait(0.3):
+        publish(broker, topic, b"{}")
+
+
+def test_a_check_of_a_broker_that_is_not_there_says_so() -> None:
+    outcome = check_kafka(door_to("127.0.0.1:1", "gcn.notices.x"), 1.5)
+    assert not outcome.ok
+    assert "127.0.0.1:1" in outcome.reason
+    assert "refused" in outcome.reason
+
+
+@pytest.mark.services
+def test_listen_takes_kafka_beside_authors_and_a_broken_broker_stops_neither(
+    tmp_path: Path, broker: str, kafka_topic: Callable[..., str], listen: Callable[..., Any], samples: Any
+) -> None:
+    topic = kafka_topic("gcn.notices")
+    publish(broker, topic, samples.gbm_xml())
+    variables = {"ASTERISM_GCN_BOOTSTRAP": broker, "ASTERISM_GCN_TOPICS": json.dumps([topic])}
+    listener = listen("--kafka", "--remote", "127.0.0.1:1", variables=variables)
+    send(samples.gbm_xml(), "127.0.0.1", listener.port)
+    root = tmp_path / "home" / "journal"
+    until(lambda: len(journalled(root)) == 2)
+    assert sorted(journalled(root)) == [(f"kafka:{topic}", samples.gbm_xml()), ("vtp", samples.gbm_xml())]
+    assert listener.stop() == {"received": 2, "journalled": 2, "duplicate": 0, "refused": 0}
+    state = json.loads((tmp_path / "home" / "feeds" / "status.json").read_text())
+    assert state["running"] is False
+    assert {feed["name"] for feed in state["feeds"] if feed["problem"]} == {"remote:127.0.0.1:1"}

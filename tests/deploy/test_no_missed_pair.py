@@ -143,8 +143,9 @@ class Injector:
             self._intake.accept(self._waiting[number].pop(0), FILE)
 
     def _draw(self, number: int, ingested: int) -> list[bytes]:
-        """Return the notices of an event whose counterpart will be ingested by one of the next batches."""
-        ahead = min(ingested + int(self._rng.integers(0, 5 * RATE)), len(self._sky) - RATE)
+        """Return the notices of an event whose counterpart is in the batch that runs, or in one of the next."""
+        soon = max([4 * RATE, *(2 * entry["packets"] for entry in self._lake.ledger())])
+        ahead = min(ingested + int(self._rng.integers(0, soon)), len(self._sky) - RATE)
         target = next(s for s in self._sky[ahead:] if s.flux > 0 and s.reliability > RULES.cuts.min_reliability)
         tenth = int(target.mjd_tai * 10)
         while (tenth := tenth - 1) in self._tenths:  # of a day: by these Swift's triggers are numbered

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from asterism.errors import SkyError
 from asterism.sky.circle import CircleLocalization
+from asterism.sky.cone import offset, separation_deg
 from asterism.sky.ellipse import EllipseLocalization
 from asterism.sky.healpix import SKY_DEG2, hpx29
 
@@ -114,6 +115,22 @@ def test_the_contour_of_ic191001a_is_pi_quarters_of_its_box_and_holds_at2019dsg(
 def test_txs_0506_is_near_the_centre_of_ic170922a() -> None:
     neutrino = EllipseLocalization.from_box(77.43, 5.72, (1.30, 0.80), (0.70, 0.40), 0.9)
     assert neutrino.credible_level(77.35819, 5.69315) == pytest.approx(0.03, abs=0.005)
+
+
+@given(st.floats(0, 360), st.floats(-80, 80), st.floats(0, 180), st.permutations(range(4)))
+def test_four_corners_in_any_order_are_the_ellipse_inscribed_in_their_rectangle(
+    ra: float, dec: float, angle: float, order: list[int]
+) -> None:
+    along, across = 0.6, 0.2
+    diagonal, turn = math.hypot(along, across), math.degrees(math.atan2(across, along))
+    turns = [angle + turn, angle - turn, angle + 180.0 + turn, angle + 180.0 - turn]
+    places = [offset(ra, dec, diagonal, turns[i]) for i in order]
+    found = EllipseLocalization.from_corners([(float(x), float(y)) for x, y in places], 0.9)
+    expected = EllipseLocalization.symmetric(ra, dec, along, across, angle, 0.9)
+    assert float(separation_deg(ra, dec, found.ra, found.dec)) < 1e-3
+    assert found.box_area() == pytest.approx(4 * along * across, rel=1e-3)
+    for point in (offset(ra, dec, 0.5, angle), offset(ra, dec, 0.1, angle + 90.0), offset(ra, dec, 0.4, angle + 40.0)):
+        assert float(found.credible_level(*point)) == pytest.approx(float(expected.credible_level(*point)), abs=5e-3)
 
 
 @pytest.mark.parametrize(

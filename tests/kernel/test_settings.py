@@ -171,6 +171,37 @@ def test_secrets_are_never_shown(workplace: Path, monkeypatch: pytest.MonkeyPatc
         assert "neo4j_password" in text
 
 
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_the_client_secret_of_the_notice_streams_is_never_shown(
+    monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.setenv("ASTERISM_GCN_CLIENT_SECRET", "hush")
+    secret = load_settings().gcn_client_secret
+    assert secret is not None
+    assert secret.get_secret_value() == "hush"
+    shown = CliRunner().invoke(config, ["show", *options]).output
+    assert "gcn_client_secret" in shown
+    assert "hush" not in shown + repr(load_settings())
+
+
+def test_no_notice_stream_is_configured_by_default_and_topics_are_json_in_the_environment(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings()
+    assert (settings.gcn_bootstrap, settings.gcn_client_id, settings.gcn_client_secret) == (None, None, None)
+    assert (settings.gcn_token_url, settings.vtp_remotes) == (None, ())
+    assert settings.feeds_path == workplace / ".asterism" / "feeds"
+    monkeypatch.setenv("ASTERISM_GCN_TOPICS", '["^gcn[.]notices[.].*"]')
+    assert load_settings().gcn_topics == ("^gcn[.]notices[.].*",)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "never"])
+def test_a_limit_that_would_always_or_never_alarm_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ASTERISM_DEAF_AFTER_SECONDS", value)
+    with pytest.raises(SettingsError, match="deaf_after_seconds"):
+        load_settings()
+
+
 def test_a_malformed_secret_is_refused_without_being_repeated(workplace: Path) -> None:
     write(workplace / "asterism.toml", "neo4j_password = 987654321")
     with pytest.raises(SettingsError, match="neo4j_password") as caught:

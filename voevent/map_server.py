@@ -12,7 +12,6 @@ from typing import Any
 
 from twisted.web.resource import NoResource, Resource
 from twisted.web.server import Site
-from twisted.web.static import File
 from typing_extensions import override
 
 from asterism.graph.events import map_path
@@ -69,6 +68,8 @@ class _Maps(Resource):
         file = None if name is None or request.postpath else map_path(self._maps, name[1])
         if file is None or not file.is_file():
             return NoResource()
+        from twisted.web.static import File  # not above: importing it warns of what it deprecates itself
+
         resource = File(str(file), defaultType="application/fits")
         resource.isLeaf = True
         return resource

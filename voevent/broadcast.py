@@ -43,6 +43,8 @@ WINDOW = 8
 ACK_SECONDS = 60.0
 """Longest wait for an acknowledgement [s]; who needs longer is dropped."""
 MOST_SUBSCRIBERS = 200
+MOST_PLACES = 10_000
+"""Names whose places are kept; a further one is served as if it had none."""
 
 _GRACE_SECONDS = 5.0
 _TRIES = 3
@@ -102,7 +104,8 @@ class Places:
     def put(self, name: str, place: Position) -> None:
         """Note that a subscriber has everything before a place."""
         with self._lock:
-            if place > self._places.get(name, Position(-1, 0)):
+            room = name in self._places or len(self._places) < MOST_PLACES
+            if room and place > self._places.get(name, Position(-1, 0)):
                 self._places[name] = place
                 self._changed = True
 
@@ -226,7 +229,8 @@ class Subscriber(VOEventBroadcaster):  # type: ignore[misc]
             self._grace.cancel()
         self._name = name.strip()[:200] if name and name.strip() else None
         known = None if self._name is None else self.factory.places.get(self._key())
-        self._place = known or (Position(0, 0) if self.factory.from_start else self.factory.outbox.end)
+        begin = Position(0, 0) if self.factory.from_start else self.factory.outbox.end
+        self._place = min(known or begin, self.factory.outbox.end)
         _log.info("subscriber served", name=self._name, filters=len(self.filters), returning=known is not None)
         self.pump()
 

@@ -23,7 +23,7 @@ from asterism.times import mjd_tai_to_iso
 from asterism.voevent.clock import utc_text
 from asterism.voevent.document import Citation, Document, Inference, Param, compose
 from asterism.voevent.errors import ComposeError, NoticeSchemaError
-from asterism.voevent.json_params import Path, as_param, flatten, path_text, read_path, unflatten
+from asterism.voevent.json_params import JsonPath, as_param, flatten, path_text, read_path, unflatten
 from asterism.voevent.missions.table import missions
 from asterism.voevent.notice import Notice, Reading
 
@@ -185,7 +185,7 @@ def json_of(document: Document, files: Mapping[str, bytes]) -> dict[str, Any]:
     NoticeSchemaError
         If its parameters are no JSON object.
     """
-    inside: dict[Path, str] = {}
+    inside: dict[JsonPath, str] = {}
     for param in document.params:
         content = files.get(param.value) if (param.utype or "").startswith(_FILE_SHA) else None
         if content is not None:
@@ -267,12 +267,12 @@ def _leading(notice: Notice, alert: Mapping[str, Any], count: int) -> list[Param
     return params
 
 
-def _carried(mission: str, path: Path, value: Any, signature: Signature, files: dict[str, bytes]) -> list[Param]:
+def _carried(mission: str, path: JsonPath, value: Any, signature: Signature, files: dict[str, bytes]) -> list[Param]:
     """Return the parameters for one value of the JSON; a file goes to `files`."""
     place, outside = path_text(path), path_text(_outside(path))
     name, group = place.removeprefix(f"{outside}/"), outside or None
     key = next(step for step in reversed(path) if isinstance(step, str))
-    if mission == "lvk":
+    if mission == "lvk" and value is not None:
         name = _LVK_NAMES.get(place, name)
         group = _LVK_GROUPS.get(place) or _LVK_GROUPS.get(outside, None if place in _LVK_NAMES else group)
     content = _file(value)
@@ -289,7 +289,7 @@ def _carried(mission: str, path: Path, value: Any, signature: Signature, files: 
     return [dataclasses.replace(param, group=group, group_type=group) for param in params]
 
 
-def _outside(path: Path) -> Path:
+def _outside(path: JsonPath) -> JsonPath:
     """Return the path of the object around a value: arrays of scalars stand beside scalars."""
     last = max(index for index, step in enumerate(path) if isinstance(step, str))
     return path[:last]

@@ -21,7 +21,7 @@ from asterism.voevent.errors import NoticeSchemaError
 VALUE, LITERAL = "json:", "json-literal:"
 """What a utype begins with: a text or number; JSON as it stands."""
 
-Path = tuple[str | int, ...]
+JsonPath = tuple[str | int, ...]
 """Names of members and indices of arrays, from the outside in."""
 
 _LITERALS = {"true": True, "false": False, "null": None}
@@ -32,7 +32,7 @@ _DEEPEST = 16
 _LONGEST_NUMBER = 400
 
 
-def flatten(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def flatten(value: Any, path: JsonPath = ()) -> Iterator[tuple[JsonPath, Any]]:
     """Yield every scalar and every empty container of a JSON value with its path, in order."""
     if not value or not isinstance(value, dict | list):
         yield path, value
@@ -42,7 +42,7 @@ def flatten(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield from flatten(member, (*path, step))
 
 
-def path_text(path: Path) -> str:
+def path_text(path: JsonPath) -> str:
     """Return a path as it stands in a utype."""
     parts: list[str] = []
     for step in path:
@@ -53,7 +53,7 @@ def path_text(path: Path) -> str:
     return "/".join(parts)
 
 
-def as_param(path: Path, value: Any, name: str, unit: str | None = None, ucd: str | None = None) -> Param:
+def as_param(path: JsonPath, value: Any, name: str, unit: str | None = None, ucd: str | None = None) -> Param:
     """Return the parameter that carries a scalar or an empty container, outside any group."""
     place = path_text(path)
     if isinstance(value, str):
@@ -63,14 +63,14 @@ def as_param(path: Path, value: Any, name: str, unit: str | None = None, ucd: st
     return Param(name, json.dumps(value), unit, ucd, utype=LITERAL + place)
 
 
-def unflatten(params: Iterable[Param], more: Mapping[Path, Any] | None = None) -> dict[str, Any]:
+def unflatten(params: Iterable[Param], more: Mapping[JsonPath, Any] | None = None) -> dict[str, Any]:
     """Return the JSON object whose members parameters carry.
 
     Parameters
     ----------
     params : iterable of Param
         Those without a utype of ours are passed over.
-    more : mapping of Path to JSON value, optional
+    more : mapping of JsonPath to JSON value, optional
         Members that stand elsewhere.
 
     Raises
@@ -79,7 +79,7 @@ def unflatten(params: Iterable[Param], more: Mapping[Path, Any] | None = None) -
         If they contradict each other or name no place in JSON.
     """
     tree = _Branch()
-    found: dict[Path, Any] = dict(more or {})
+    found: dict[JsonPath, Any] = dict(more or {})
     for param in params:
         place = _place(param)
         if place is not None:
@@ -92,7 +92,7 @@ def unflatten(params: Iterable[Param], more: Mapping[Path, Any] | None = None) -
     return {str(name): _joined(member) for name, member in tree.items()}
 
 
-def read_path(text: str) -> Path:
+def read_path(text: str) -> JsonPath:
     """Return the path a text names.
 
     Raises
@@ -139,7 +139,7 @@ class _Branch(dict[str | int, Any]):
     """Members or elements whose values are still being collected; any other value is a leaf."""
 
 
-def _plant(tree: _Branch, path: Path, value: Any) -> None:
+def _plant(tree: _Branch, path: JsonPath, value: Any) -> None:
     here = tree
     for step in path[:-1]:
         inner = here.setdefault(step, _Branch())

@@ -10,6 +10,7 @@ import pytest
 
 from asterism.errors import JournalError
 from asterism.journal import Journal, Position
+from asterism.voevent import broadcast
 from asterism.voevent.broadcast import Places
 from asterism.voevent.compose_json import Signature
 from asterism.voevent.document import compose, parse
@@ -151,6 +152,14 @@ def test_two_bridges_on_one_outbox_are_refused(bench: Bench, samples: Any) -> No
     assert first.fill() == 1
     with pytest.raises(JournalError):
         second.fill()
+
+
+def test_there_is_an_end_to_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcast, "MOST_PLACES", 2)
+    places = Places(tmp_path / "subscribers.json")
+    for name in ("a", "b", "c"):
+        places.put(name, Position(0, 1))
+    assert [places.get(name) is None for name in ("a", "b", "c")] == [False, False, True]
 
 
 def test_places_only_move_forward_and_survive(tmp_path: Path) -> None:

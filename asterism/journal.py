@@ -118,18 +118,33 @@ class Journal:
         """
         record = encode(payload, headers)
         with self._mutex, as_journal_errors(f"{self.root} cannot be written"):
-            if self._writer is None:
-                self._writer = _Writer(self.root, self._segment_bytes)
+            writer = self._claimed()
             try:
-                return self._writer.append(record)
+                return writer.append(record)
             except OSError:
                 self._give_up()
                 raise
+
+    def claim(self) -> None:
+        """Become the writer now, not at the first `append`: what is read after this is all there is.
+
+        Raises
+        ------
+        JournalError
+            If another writer has the journal, its folder cannot be written, or its end is damaged.
+        """
+        with self._mutex, as_journal_errors(f"{self.root} cannot be written"):
+            self._claimed()
 
     def close(self) -> None:
         """Stop being the writer; reading stays possible."""
         with self._mutex:
             self._give_up()
+
+    def _claimed(self) -> _Writer:
+        if self._writer is None:
+            self._writer = _Writer(self.root, self._segment_bytes)
+        return self._writer
 
     def _give_up(self) -> None:
         writer, self._writer = self._writer, None

@@ -85,6 +85,7 @@ def listen(
         sys.stdout.flush()
 
     with Journal(settings.journal_path) as journal:
+        journal.claim()
         intake = Intake(journal)
         Listener(intake, doors, StatusFile(settings.feeds_path)).run(ready)
         counts = {name: intake.counts[name] for name in _COUNTS}

@@ -253,6 +253,18 @@ def test_a_folder_of_something_else_is_refused(root: Path) -> None:
         Journal(root)
 
 
+def test_a_claimed_journal_has_its_writer_before_anything_is_appended(root: Path) -> None:
+    with Journal(root) as first, Journal(root) as second:
+        first.claim()
+        with pytest.raises(JournalError, match="locked"):
+            second.claim()
+        first.append(b"1", {})
+        first.close()
+        second.claim()
+        second.append(b"2", {})
+    assert payloads(root) == [b"1", b"2"]
+
+
 def test_a_reader_beside_a_writer_sees_whole_records_in_order(root: Path) -> None:
     n, seen, problems = 300, [], []
     done = threading.Event()
@@ -308,3 +320,25 @@ def test_killing_the_writer_loses_nothing_it_acknowledged(root: Path, after: int
         assert journal.verify().damage == ()
         assert journal.verify().torn_bytes == 0
     assert payloads(root)[-1] == b"afterwards"
+
+
+def test_ends_are_the_next_positions_of_what_is_read_and_stop_at_a_torn_record(tmp_path: Path) -> None:
+    with Journal(tmp_path, segment_bytes=300) as journal:
+        for number in range(9):
+            journal.append(bytes(50 * number), {"n": str(number)})
+    entries = list(journal.read())
+    last = max(tmp_path.glob("*.journal"))
+    assert last.name > "00000001.journal"
+    for start in (Position(0, 0), entries[3].next_position, entries[-1].next_position):
+        expected = [entry.next_position for entry in entries if entry.position >= start]
+        assert list(journal.ends(start)) == expected
+    with last.open("ab") as stream:
+        stream.write(last.read_bytes()[:30])
+    assert list(journal.ends(Position(0, 0)))[-1] == journal.end() == entries[-1].next_position
+
+
+def test_ends_from_behind_the_end_are_an_error(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        end = journal.append(b"x", {})
+        with pytest.raises(JournalError, match="lost records"):
+            list(journal.ends(Position(end.segment, 10_000)))

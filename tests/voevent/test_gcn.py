@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import signal
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +19,6 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from pydantic import SecretStr
 from typing_extensions import override
 
 from asterism.errors import JournalError
@@ -239,42 +236,6 @@ def test_a_broker_that_is_not_there_is_said_and_the_door_still_stops(tmp_path: P
         problem = until(lambda: feed.look().problem)
     assert problem.startswith("voevent.door_closed: 127.0.0.1:1")
     assert feed.look().connected_since is None
-
-
-def test_the_client_secret_goes_to_the_token_endpoint_and_nowhere_else(tmp_path: Path) -> None:
-    asked: list[tuple[str, str]] = []
-
-    class Tokens(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            asked.append((self.headers.get("Authorization", ""), body))
-            self.send_error(401)
-
-        @override
-        def log_message(self, format: str, *args: Any) -> None:
-            del format, args
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tokens)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    door = replace(
-        door_to("127.0.0.1:1", "gcn.notices.x"),
-        client_id="me",
-        client_secret=SecretStr("hush"),
-        token_url=f"http://127.0.0.1:{server.server_port}/token",
-        tls=False,
-    )
-    assert "hush" not in repr(door)
-    try:
-        with Journal(tmp_path / "journal") as journal, following(Intake(journal), door) as feed:
-            until(lambda: asked)
-            problem = until(lambda: feed.look().problem)
-    finally:
-        server.shutdown()
-        server.server_close()
-    authorization, body = asked[0]
-    assert authorization.startswith("Basic ")
-    assert urllib.parse.parse_qs(body)["grant_type"] == ["client_credentials"]
-    assert "hush" not in problem
 
 
 def test_each_installation_has_a_group_of_its_own_and_keeps_it(tmp_path: Path) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -19,7 +16,7 @@ import pytest
 
 from asterism.journal import Journal
 from asterism.voevent.document import compose
-from asterism.voevent.errors import NotAcknowledgedError, SendError
+from asterism.voevent.errors import SendError
 from asterism.voevent.send import read_answer, send
 
 ASTERISM = str(Path(sys.executable).with_name("asterism"))
@@ -97,32 +94,6 @@ def test_strangers_may_not_connect(listen: Listen, samples: Any) -> None:
     assert journalled(listener.home) == []
 
 
-def acknowledged(payload: bytes, port: int) -> bool:
-    try:
-        send(payload, "127.0.0.1", port)
-    except NotAcknowledgedError:
-        return False
-    return True
-
-
-def test_a_full_disk_means_no_acknowledgement_and_the_resent_notice_is_taken(listen: Listen, samples: Any) -> None:
-    def limit_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
-
-    listener = listen(before=limit_files)
-    payloads = [samples.gbm_xml(trigger=700000000 + n) for n in range(8)]
-    refused = [payload for payload in payloads if not acknowledged(payload, listener.port)]
-    assert refused
-    taken = [payload for payload in payloads if payload not in refused]
-    assert taken
-    assert journalled(listener.home) == taken
-    listener.stop()
-    again = listen()
-    for payload in refused:
-        send(payload, "127.0.0.1", again.port)
-    assert sorted(journalled(again.home)) == sorted(payloads)
-
-
 def test_a_second_listener_on_the_port_is_refused_with_a_code(listen: Listen, tmp_path: Path) -> None:
     listener = listen()
     command = [ASTERISM, "voevent", "listen", "--port", str(listener.port), "--json"]
@@ -132,6 +103,15 @@ def test_a_second_listener_on_the_port_is_refused_with_a_code(listen: Listen, tm
     assert json.loads(done.stderr.splitlines()[-1])["error"]["code"] == "voevent.cannot_listen"
 
 
+def test_a_second_listener_on_the_journal_is_refused_before_it_opens_a_door(listen: Listen, tmp_path: Path) -> None:
+    listen()
+    command = [ASTERISM, "voevent", "listen", "--port", "0", "--json"]
+    environment = {**os.environ, "ASTERISM_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert json.loads(done.stderr.splitlines()[-1])["error"]["code"] == "journal.unusable"
+
+
 def test_nobody_listening_is_a_coded_error() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -139,47 +119,3 @@ def test_nobody_listening_is_a_coded_error() -> None:
     with pytest.raises(SendError) as failed:
         send(b"<a/>", "127.0.0.1", port)
     assert failed.value.code == "voevent.not_sent"
-
-
-@pytest.mark.services
-def test_a_notice_whose_receiver_was_killed_before_projection_is_in_the_graph_exactly_once(
-    listen: Listen, tmp_path: Path, installation: Callable[..., Any], samples: Any, neo4j_driver: Any
-) -> None:
-    settings = installation()
-    home = tmp_path / "home"
-    assert settings.home == home
-    document = tmp_path / "notice.xml"
-    document.write_bytes(samples.gbm_xml())
-    command = [COMET_SENDVO, "-h", "127.0.0.1", "-f", str(document), "-p"]
-
-    listener = listen()
-    assert subprocess.run([*command, str(listener.port)], capture_output=True, timeout=60, check=False).returncode == 0
-    listener.process.kill()
-    assert listener.process.wait() == -signal.SIGKILL
-    assert count_notices(neo4j_driver) == 0
-
-    again = listen()
-    assert subprocess.run([*command, str(again.port)], capture_output=True, timeout=60, check=False).returncode == 0
-    environment = {**os.environ, "ASTERISM_HOME": str(home)}
-    outcomes = []
-    for name in ("project", "project", "replay"):
-        done = subprocess.run(
-            [ASTERISM, "voevent", name, "--json"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        outcomes.append(json.loads(done.stdout))
-    assert [outcome["created"] for outcome in outcomes] == [1, 0, 0]
-    assert [outcome["read"] for outcome in outcomes] == [1, 1, 1]
-    assert count_notices(neo4j_driver) == 1
-    shutil.rmtree(home / "journal")
-
-
-def count_notices(driver: Any) -> int:
-    with driver.session() as session:
-        count: int = session.run("MATCH (n:Notice) RETURN count(n)").single(strict=True)[0]
-        return count

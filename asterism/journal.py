@@ -30,7 +30,7 @@ from asterism.segments import (
     segment_path,
     segments,
     where,
-    whole_end,
+    whole_ends,
 )
 
 __all__ = ["Entry", "Journal", "JournalReport", "Position"]
@@ -164,7 +164,22 @@ class Journal:
         JournalError
             At damage, naming its position; or if `start` lies behind the end.
         """
-        position = start or Position(0, 0)
+        for position, final in self._spans(start or Position(0, 0)):
+            yield from entries(self.root, position, final=final)
+
+    def ends(self, start: Position) -> Iterator[Position]:
+        """Yield the `next_position` of each whole record from a position to the present end, without its content.
+
+        Raises
+        ------
+        JournalError
+            If a frame is damaged; or if `start` lies behind the end.
+        """
+        for position, _ in self._spans(start):
+            yield from whole_ends(self.root, position)
+
+    def _spans(self, position: Position) -> Iterator[tuple[Position, bool]]:
+        """Yield where to read on in each segment, and whether another one followed it before."""
         while True:
             numbers = segments(self.root)
             if not numbers and position == Position(0, 0):
@@ -172,7 +187,7 @@ class Journal:
             if position.segment not in numbers:
                 raise JournalError(f"{where(self.root, position)} is not in the journal")
             final = position.segment != numbers[-1]
-            yield from entries(self.root, position, final=final)
+            yield position, final
             if not final:
                 return
             position = Position(position.segment + 1, 0)
@@ -186,7 +201,8 @@ class Journal:
             If the last segment is damaged.
         """
         numbers = segments(self.root)
-        return whole_end(self.root, numbers[-1]) if numbers else Position(0, 0)
+        start = Position(numbers[-1] if numbers else 0, 0)
+        return max(self.ends(start), default=start)
 
     def verify(self) -> JournalReport:
         """Read everything and report what is there and what is damaged.

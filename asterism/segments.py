@@ -131,16 +131,23 @@ def entries(root: Path, position: Position, *, final: bool) -> Iterator[Entry]:
                 raise _damage(root, position, "the segment ends in the middle of a record") from None
 
 
-def whole_end(root: Path, segment: int) -> Position:
-    """Return the position behind the last whole record of the last segment; the content is not checked."""
-    position = Position(segment, 0)
+def whole_ends(root: Path, position: Position) -> Iterator[Position]:
+    """Yield the position behind each whole record of one segment from a position on; the contents are not read.
+
+    Raises
+    ------
+    JournalError
+        If a frame is damaged, or the position lies behind the end.
+    """
     with _opened(root, position) as descriptor, suppress(_TornError):
         size = os.fstat(descriptor).st_size
+        if position.offset > size:
+            raise JournalError(f"{where(root, position)} lies behind the end: the journal has lost records")
         while (frame := _read_frame(descriptor, root, position)) is not None:
             if frame.next_position.offset > size:
-                break
+                return
             position = frame.next_position
-    return position
+            yield position
 
 
 def _settled_entry(descriptor: int, root: Path, position: Position) -> Entry | None:

@@ -1,9 +1,10 @@
 """What all benchmarks share: interleaved rounds, paired ratios, goals, and one JSON line per figure.
 
-Times are CPU times of this process. Ours and the baseline take turns in every round, in changing order, and
-the ratio is the median of the rounds' ratios, so that what a neighbour does to the machine happens to both. A
-figure is timed only after both were shown to give the same result. Only ratios are judged; absolute rates
-depend on the machine.
+There are two kinds of figures. Of a comparison, times are CPU times of this process. Ours and the baseline take turns
+in every round, in changing order, and the ratio is the median of the rounds' ratios, so that what a neighbour does to
+the machine happens to both. It is timed only after both were shown to give the same result. Only the ratio is judged;
+absolute rates depend on the machine. A statement has no baseline: a wall-clock time, judged against the most it may
+be, or a rate that is not judged at all.
 """
 
 from __future__ import annotations
@@ -33,26 +34,28 @@ class Figure:
     ----------
     bench, figure : str
         Which benchmark, and which of its figures.
-    value, baseline : float
-        Ours and the baseline's rate [unit], medians over the rounds.
+    value : float
+        Ours [unit]: of a comparison the rate, median over the rounds.
+    baseline : float or None
+        The baseline's rate [unit]; None if the figure is no comparison.
     unit : str
         Unit of both.
-    ratio : float
-        Ours over the baseline, median of the rounds' ratios.
+    ratio : float or None
+        Ours over the baseline, median of the rounds' ratios; None if the figure is no comparison.
     goal : float or None
-        Least ratio wanted; None if the figure is stated without a goal.
+        Least ratio wanted; where there is none, the largest value [unit]. None if the figure is stated without a goal.
     holds : bool or None
         Whether the goal is reached.
     quick : bool
-        A tenth of the size and half of the goal.
+        A smaller size and half of the goal (a time: twice).
     """
 
     bench: str
     figure: str
     value: float
     unit: str
-    baseline: float
-    ratio: float
+    baseline: float | None
+    ratio: float | None
     goal: float | None
     holds: bool | None
     quick: bool
@@ -71,7 +74,7 @@ class Bench:
 
     def __init__(self, name: str, arguments: Sequence[str] | None = None) -> None:
         parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name.lower()}")
-        parser.add_argument("--quick", action="store_true", help="a tenth of the size, half of the ratios")
+        parser.add_argument("--quick", action="store_true", help="a smaller size and laxer goals")
         parser.add_argument("--rounds", type=int, default=7, help="rounds of ours and the baseline (default 7)")
         parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the JSON results")
         options = parser.parse_args(arguments)
@@ -124,9 +127,29 @@ class Bench:
             holds=None if goal is None else ratio >= goal,
             quick=self.quick,
         )
-        self._figures.append(result)
-        print(json.dumps(asdict(result)), flush=True)
-        return result
+        return self._keep(result)
+
+    def state(self, figure: str, value: float, unit: str) -> Figure:
+        """Print and keep a figure that is compared with nothing; its goal, if there is one, is the most it may be.
+
+        Parameters
+        ----------
+        figure : str
+            Name of the figure; its goal is looked up under it.
+        value : float
+            What was measured.
+        unit : str
+            Its unit.
+        """
+        wanted = self._goals.get(figure)
+        goal = 2.0 * wanted if wanted is not None and self.quick else wanted
+        holds = None if goal is None else value <= goal
+        return self._keep(Figure(self.name, figure, round(value, 3), unit, None, None, goal, holds, self.quick))
+
+    def _keep(self, figure: Figure) -> Figure:
+        self._figures.append(figure)
+        print(json.dumps(asdict(figure)), flush=True)
+        return figure
 
     def finish(self) -> int:
         """Write the figures and return the exit code: 0 if every goal is reached, else 1.

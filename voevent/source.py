@@ -1,15 +1,17 @@
 """``format("asterism-notices")``: the journal as a stream of rows.
 
 An offset is a position of the journal, a batch the entries between two of them, in the order they were journalled. The
-journal is append-only and holds what was acknowledged, so a batch that runs again reads the same notices.
+journal is append-only and holds what was acknowledged, so a batch that runs again reads the same notices. Spark asks
+for the latest offset many times a second: it is found without reading any notice, from where the last answer ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
@@ -27,6 +29,8 @@ from asterism.voevent.project import Delivery
 
 MAX_NOTICES = 100
 """Most notices a micro-batch takes."""
+MAX_TABLE_BYTES = 8 << 20
+"""Payloads are handed to Spark together up to this size."""
 
 Offset = dict[str, int]
 """``{"segment": ..., "offset": ...}``: what Spark writes to its offset log as JSON."""
@@ -84,6 +88,7 @@ class NoticeStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def __init__(self, root: Path) -> None:
         self.root = root
         self._target: Position | None = None
+        self._end: Position | None = None
 
     @override
     def initialOffset(self) -> Offset:
@@ -95,13 +100,12 @@ class NoticeStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     @override
     def latestOffset(self, start: Offset, limit: ReadLimit) -> Offset:
-        begin = as_position(start)
+        end = as_position(start)
         most = limit.max_rows if isinstance(limit, ReadMaxRows) else None
-        end = begin
-        for entry in islice(Journal(self.root).read(begin), most):
-            if self._target is not None and entry.position >= self._target:
+        for position in islice(Journal(self.root).ends(end), most):
+            if self._target is not None and position > self._target:
                 break
-            end = entry.next_position
+            end = position
         return as_offset(end)
 
     @override
@@ -110,7 +114,10 @@ class NoticeStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     @override
     def reportLatestOffset(self) -> Offset:
-        return as_offset(Journal(self.root).end())
+        journal = Journal(self.root)
+        known = journal.end() if self._end is None else self._end
+        self._end = max(journal.ends(known), default=known)
+        return as_offset(self._end)
 
     @override
     def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
@@ -119,19 +126,24 @@ class NoticeStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     @override
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, Span)  # noqa: S101 - Spark hands back what partitions() gave
-        for entry in Journal(self.root).read(partition.start):
-            if entry.position >= partition.end:
-                return
-            yield _row(entry)
+        rows: list[dict[str, Any]] = []
+        size = 0
+        for entry in takewhile(lambda entry: entry.position < partition.end, Journal(self.root).read(partition.start)):
+            rows.append(_row(entry))
+            size += len(entry.payload)
+            if size >= MAX_TABLE_BYTES:
+                yield pa.RecordBatch.from_pylist(rows, schema=JOURNALLED)
+                rows, size = [], 0
+        if rows:
+            yield pa.RecordBatch.from_pylist(rows, schema=JOURNALLED)
 
 
-def _row(entry: Entry) -> pa.RecordBatch:
+def _row(entry: Entry) -> dict[str, Any]:
     delivery = Delivery.of(entry)
-    row = {
+    return {
         "segment": entry.position.segment,
         "offset": entry.position.offset,
         "channel": delivery.channel,
         "receivedMjdTai": delivery.received_mjd_tai,
         "payload": delivery.payload,
     }
-    return pa.RecordBatch.from_pylist([row], schema=JOURNALLED)

@@ -15,6 +15,10 @@ from asterism.voevent.source import NoticeSource
 QUERY = "notices"
 """Name of the query, and of its checkpoint."""
 
+TRIGGER_SECONDS = 0.1
+"""Longest interval of the micro-batches [s]: notices are few and urgent, so they do not wait as alerts may. Looking in
+vain costs a few milliseconds."""
+
 _log = get_logger("voevent.stream")
 
 
@@ -26,7 +30,7 @@ def start_notice_query(spark: SparkSession, settings: Settings, *, until_caught_
     spark : SparkSession
         The application's session.
     settings : Settings
-        Journal, lake, graph and trigger.
+        Journal, lake, graph, and a trigger if it is shorter than ours.
     until_caught_up : bool
         Stop when everything journalled so far is in the graph; otherwise run until stopped.
 
@@ -54,4 +58,5 @@ def start_notice_query(spark: SparkSession, settings: Settings, *, until_caught_
     writer = writer.option("checkpointLocation", str(checkpoint / "spark"))
     if until_caught_up:
         return writer.trigger(availableNow=True).start()
-    return writer.trigger(processingTime=f"{settings.trigger_seconds} seconds").start()
+    interval = min(settings.trigger_seconds, TRIGGER_SECONDS)
+    return writer.trigger(processingTime=f"{interval * 1000:.0f} milliseconds").start()

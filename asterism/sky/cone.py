@@ -19,10 +19,9 @@ from asterism.sky.healpix import (
     MAX_ORDER,
     N_CELLS,
     Ranges,
+    centers_of_pixels,
     check_positions,
-    ipix_to_range29,
     normalise_ra,
-    pixel_centers,
 )
 
 _SLACK_DEG = 1e-11
@@ -133,18 +132,22 @@ def cover(classify: Classify, max_ranges: int, max_order: int = MAX_ORDER) -> Ra
     The edge is refined order by order: each halves the width of what is uncertain. The finest cover that
     fits is returned; only if not even the first one fits are gaps closed instead.
     """
-    inside_lo, inside_hi = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     first = _FIRST_ORDER if max_ranges >= _FIRST_FITS and max_order >= _FIRST_ORDER else 0
+    inside_lo, inside_hi = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    best = np.zeros(1, dtype=np.int64), np.full(1, N_CELLS, dtype=np.int64)
     pixels, ra, dec = _all_pixels(first)
-    best = Ranges(np.zeros(1, dtype=np.int64), np.full(1, N_CELLS, dtype=np.int64))
     for order in range(first, max_order + 1):
         if order > first:
-            ra, dec = pixel_centers(order, pixels)
+            ra, dec = centers_of_pixels(order, pixels)
         touches, within = classify(ra, dec, pixel_radius_deg(order) + _SLACK_DEG)
-        lo, hi = ipix_to_range29(order, pixels)
-        candidate = Ranges(np.concatenate([inside_lo, lo[touches]]), np.concatenate([inside_hi, hi[touches]]))
-        if len(candidate) > max_ranges:
-            return best if order > first else candidate.coarsened(max_ranges)
+        shift = 2 * (MAX_ORDER - order)
+        lo, hi = pixels << shift, (pixels + 1) << shift
+        candidate = np.concatenate([inside_lo, lo[touches]]), np.concatenate([inside_hi, hi[touches]])
+        if candidate[0].size > max_ranges:  # fewer ranges only if some of them join
+            joined = Ranges(*candidate)
+            if len(joined) > max_ranges:
+                return Ranges(*best) if order > first else joined.coarsened(max_ranges)
+            candidate = joined.lo, joined.hi
         best = candidate
         inside_lo = np.concatenate([inside_lo, lo[within]])
         inside_hi = np.concatenate([inside_hi, hi[within]])
@@ -152,14 +155,14 @@ def cover(classify: Classify, max_ranges: int, max_order: int = MAX_ORDER) -> Ra
         if not edge.size:
             break
         pixels = (4 * edge[:, np.newaxis] + np.arange(4, dtype=np.int64)).ravel()
-    return best
+    return Ranges(*best)
 
 
 @cache
 def _all_pixels(order: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Return all pixels of an order and their centres [deg]."""
     pixels = np.arange(12 * 4**order, dtype=np.int64)
-    ra, dec = pixel_centers(order, pixels)
+    ra, dec = centers_of_pixels(order, pixels)
     for column in (pixels, ra, dec):
         column.setflags(write=False)
     return pixels, ra, dec

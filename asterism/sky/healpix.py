@@ -81,8 +81,14 @@ def pixel_centers(order: ArrayLike, ipix: ArrayLike) -> tuple[NDArray[np.float64
     SkyError
         If an order is outside 0 .. 29 or a pixel does not exist at its order.
     """
-    order_i, ipix_i = _check_pixels(order, ipix)
-    lon, lat = healpix_nested_to_lonlat(ipix_i, np.left_shift(1, order_i).astype(np.intc), 0.5, 0.5)
+    return centers_of_pixels(*_check_pixels(order, ipix))
+
+
+def centers_of_pixels(
+    order: int | NDArray[np.int64], ipix: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `pixel_centers` of pixels that are known to exist."""
+    lon, lat = healpix_nested_to_lonlat(ipix, np.left_shift(1, order).astype(np.intc), 0.5, 0.5)
     return normalise_ra(np.degrees(lon)), np.asarray(np.degrees(lat), dtype=np.float64)
 
 

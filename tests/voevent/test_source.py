@@ -61,6 +61,31 @@ def test_catching_up_stops_at_what_was_there_when_asked(tmp_path: Path, samples:
         assert reader.latestOffset(as_offset(Position(0, 0)), ReadMaxRows(10)) == target
 
 
+def test_notices_are_handed_over_together_but_not_beyond_a_size(
+    tmp_path: Path, samples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(tmp_path) as journal:
+        intake = Intake(journal)
+        payloads = [samples.gbm_xml(trigger=700000000 + n) for n in range(7)]
+        for payload in payloads:
+            intake.accept(payload, FILE)
+    reader = NoticeStreamReader(tmp_path)
+    (span,) = reader.partitions(reader.initialOffset(), reader.reportLatestOffset())
+    assert [batch.num_rows for batch in reader.read(span)] == [7]
+    monkeypatch.setattr("asterism.voevent.source.MAX_TABLE_BYTES", 3 * len(payloads[0]))
+    assert [batch.num_rows for batch in reader.read(span)] == [3, 3, 1]
+    assert payloads_of(reader, [span]) == payloads
+
+
+def test_the_reported_offset_follows_the_journal(tmp_path: Path, samples: Any) -> None:
+    reader = NoticeStreamReader(tmp_path)
+    with Journal(tmp_path, segment_bytes=3000) as journal:
+        intake = Intake(journal)
+        for trigger in range(5):
+            intake.accept(samples.gbm_xml(trigger=trigger), FILE)
+            assert reader.reportLatestOffset() == as_offset(journal.end())
+
+
 @pytest.mark.spark
 @pytest.mark.services
 def test_the_stream_and_the_command_make_the_same_graph(

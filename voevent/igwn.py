@@ -80,6 +80,11 @@ def read_json(payload: bytes) -> dict[str, Any]:
         raise NoticeMarkupError(f"a JSON {type(value).__name__} is no notice")
     if _depth(value) > _DEEPEST:
         raise NoticeTooLargeError(f"values nest deeper than {_DEEPEST} levels")
+    if b"\\ud" in payload.lower():  # an escape that may be half a character, which nothing downstream can encode
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise NoticeMarkupError("text holds half a surrogate pair") from error
     return value
 
 

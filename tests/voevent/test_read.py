@@ -114,6 +114,8 @@ def test_impossible_values_are_refused_with_their_code(
         (b'{"a": NaN}', NoticeMarkupError),
         (b'{"a": Infinity}', NoticeMarkupError),
         (b'{"a": "\xff"}', NoticeMarkupError),
+        (b'{"mission": "x", "id": "\\ud800"}', NoticeMarkupError),
+        (b'{"mission": "x", "id": "1", "healpix_url": "\\uDFFF"}', NoticeMarkupError),
         (b'{"a": ' + b"1" * 5000 + b"}", NoticeMarkupError),
         (b'{"a":' * 100_000, NoticeTooLargeError),
         (b'{"a":' * 40 + b"1" + b"}" * 40, NoticeTooLargeError),

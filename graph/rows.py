@@ -183,6 +183,8 @@ class LinkRow(_Row):
     log_time: float | None
     log_background: float | None
     log_fade: float | None
+    log_persistence: float | None
+    log_distance: float | None
     level: float | None
     searched_area_deg2: float | None
     delay_days: float | None

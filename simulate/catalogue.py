@@ -29,10 +29,15 @@ SCHEMA = pa.schema(
     ]
 )
 
-_PEAK_ABSOLUTE = -18.5
-"""Absolute magnitude by which the distance of an unrelated transient's host follows from its peak."""
+_PEAK_ABSOLUTE = (-18.0, 1.2)
+"""Mean and scatter of the absolute magnitude by which the distance of an unrelated transient's host follows from its
+peak: thermonuclear supernovae reach -19, core collapse -15 to -18.5 (Richardson et al. 2014, AJ 147, 118)."""
+_FAST_ABSOLUTE = (-16.5, 1.0)
+"""The same of fast transients: between kilonovae and supernovae (Kasliwal 2012, PASA 29, 482)."""
 _HOSTS_KNOWN = 0.6
 """Fraction of transients whose host is in the catalogue."""
+_NEAR_HOSTS_KNOWN = 0.85
+"""The same for counterparts of known distance, within 250 Mpc."""
 _OTHERS = {"star": 4.0, "agn": 0.3, "galaxy": 2.0}
 """Entries nothing happens to [deg-2]."""
 
@@ -96,14 +101,17 @@ def _catalogued(objects: Objects, kind: Kind) -> Part:
 def _hosts(rng: np.random.Generator, objects: Objects, distances: dict[int, float], ngc4993: bool) -> Part:
     """Return galaxies a few arcseconds from what happens in them."""
     hosted = np.isin(objects.kind, [KINDS.index(kind) for kind in HOSTED]) & (rng.random(len(objects)) < _HOSTS_KNOWN)
-    hosted[[i for i in distances if np.isfinite(distances[i])]] = not ngc4993
+    near = [i for i in distances if np.isfinite(distances[i])]
+    hosted[near] = False if ngc4993 else rng.random(len(near)) < _NEAR_HOSTS_KNOWN
     rows = np.flatnonzero(hosted)
     apart = rng.uniform(0.5, 8.0, len(rows)) / 3600.0
     places = [
         offset(float(objects.ra[i]), float(objects.dec[i]), float(s), float(angle))
         for i, s, angle in zip(rows, apart, rng.uniform(0.0, 360.0, len(rows)), strict=True)
     ]
-    modulus = objects.mag[rows] - _PEAK_ABSOLUTE + rng.normal(0.0, 0.5, len(rows))
+    fast = objects.kind[rows] == KINDS.index(Kind.FAST_TRANSIENT)
+    peak = np.where(fast[:, None], _FAST_ABSOLUTE, _PEAK_ABSOLUTE)
+    modulus = objects.mag[rows] - rng.normal(peak[:, 0], peak[:, 1])
     distance = 10.0 ** (modulus / 5.0 - 5.0)
     known = {i: d for i, d in distances.items() if np.isfinite(d)}
     distance = np.array([known.get(int(i), float(d)) for i, d in zip(rows, distance, strict=True)])

@@ -4,8 +4,9 @@ Shapes are deliberately simple (one rise, one decline, one colour); what associa
 soon a thing appears, how fast it fades, its colour and its sign. Rates and colours: supernovae Filippenko 1997 (ARA&A
 35, 309); kilonovae AT2017gfo (`asterism.simulate.gw170817`); afterglows Sari, Piran & Narayan 1998 (ApJ 497, L17)
 and for off-axis ones the rise before the peak of Granot et al. 2002 (ApJ 570, L61); TDEs t**-5/3 with a blue colour
-(van Velzen et al. 2021, ApJ 908, 4); dwarf novae a day up and a decline of 0.15 to 0.9 mag a day (Warner 1995): what
-is most easily taken for a kilonova.
+(van Velzen et al. 2021, ApJ 908, 4); dwarf novae a day up and a decline of 0.15 to 0.9 mag a day (Warner 1995), and
+fast blue transients, which fade as fast but lie in galaxies (Drout et al. 2014, ApJ 794, 23; Ho et al. 2023, ApJ 949,
+120): what is most easily taken for a kilonova.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Kind(StrEnum):
     """What a simulated thing is."""
 
     SUPERNOVA = "supernova"
+    FAST_TRANSIENT = "fast_transient"
     DWARF_NOVA = "dwarf_nova"
     AGN = "agn"
     NUCLEAR_FLARE = "nuclear_flare"
@@ -50,7 +52,7 @@ class Kind(StrEnum):
 CATALOGUED = {Kind.AGN: "agn", Kind.VARIABLE_STAR: "star"}
 """Kinds that stand in the catalogue, and their class there."""
 
-HOSTED = (Kind.SUPERNOVA, Kind.KILONOVA, Kind.AFTERGLOW, Kind.TDE, Kind.NUCLEAR_FLARE)
+HOSTED = (Kind.SUPERNOVA, Kind.FAST_TRANSIENT, Kind.KILONOVA, Kind.AFTERGLOW, Kind.TDE, Kind.NUCLEAR_FLARE)
 """Kinds that happen in a galaxy."""
 
 
@@ -150,6 +152,13 @@ def _dwarf_nova(days: Floats, band: NDArray[np.int64], shape: Floats) -> Floats:
     return np.asarray(np.clip(days / 0.7, 0.0, 1.0) * _fainter(colour + decline))
 
 
+def _fast_transient(days: Floats, band: NDArray[np.int64], shape: Floats) -> Floats:
+    colour = np.array([-0.3, -0.15, 0.0, 0.1, 0.2, 0.25])[band]
+    decline = (0.2 + 1.8 * (shape - 0.8)) * np.maximum(days - 1.5 * shape, 0.0)
+    rise = np.clip(days / (1.5 * shape), 0.0, 1.0)
+    return np.asarray(rise * (2.0 - rise) * _fainter(colour + decline))
+
+
 def _constant(days: Floats, band: NDArray[np.int64], shape: Floats) -> Floats:
     return np.ones(np.broadcast(days, band, shape).shape)
 
@@ -160,6 +169,7 @@ def _fainter(magnitudes: Floats) -> Floats:
 
 _CURVES: dict[Kind, Callable[[Floats, NDArray[np.int64], Floats], Floats]] = {
     Kind.SUPERNOVA: _supernova,
+    Kind.FAST_TRANSIENT: _fast_transient,
     Kind.DWARF_NOVA: _dwarf_nova,
     Kind.AGN: _agn,
     Kind.NUCLEAR_FLARE: _nuclear_flare,

@@ -45,6 +45,10 @@ class Crowd:
     """Flares of nuclei no catalogue has, begun within 200 d [deg-2]."""
     tdes: float = 0.002
     """Tidal disruptions begun within 200 d [deg-2]."""
+    fast_transients: float = 0.0
+    """Fast blue transients in galaxies [deg-2 d-1]."""
+    afterglows: float = 0.0
+    """Afterglows of bursts that nobody told of [deg-2 d-1]."""
 
     def scaled(self, factor: float) -> Crowd:
         """Return a crowd denser by a factor."""
@@ -53,17 +57,21 @@ class Crowd:
 
 
 CROWDS = {
-    "gw": Crowd(0.014, 0.022, 0.009, 0.006, area_deg2=240.0),
-    "grb": Crowd(0.006, 0.008, 0.003, 0.002, area_deg2=420.0),
-    "neutrino": Crowd(0.016, 0.021, 0.05, 0.05, nuclear_flares=0.27, area_deg2=6.0),
+    "gw": Crowd(0.015, 0.028, 0.009, 0.006, area_deg2=240.0, fast_transients=0.075),
+    "grb": Crowd(0.006, 0.009, 0.003, 0.002, area_deg2=420.0, fast_transients=0.004, afterglows=0.005),
+    "neutrino": Crowd(0.04, 0.04, 0.05, 0.05, nuclear_flares=0.7, area_deg2=6.0),
     "gw170817": Crowd(0.20, 0.10, 0.05, 0.04, area_deg2=32.0),
     "quiet": Crowd(0.020, 0.010, 0.008, 0.006, area_deg2=230.0),
 }
-"""Crowds by kind of event."""
+"""Crowds by kind of event. What resembles a counterpart is rarer in the real sky: fast transients and afterglows no one
+told of by a factor of a hundred and more, flares of nuclei by ten. Here there are enough for a few in every region that
+match a counterpart in all but time or place, so that a ranking without the one or the other goes wrong."""
 
 _SUPERNOVA_DAYS = 60.0
 _FLARE_DAYS = 200.0
 _OUTBURST_DAYS = 12.0
+_FAST_DAYS = 6.0
+_AFTERGLOW_DAYS = 2.0
 _SLOPE = 0.45
 """Numbers rise as 10**(slope mag): 0.6 in Euclidean space, less because distant ones are redshifted and extincted."""
 
@@ -145,6 +153,8 @@ def draw_crowd(rng: np.random.Generator, patch: Patch, first: float, last: float
         _begun(rng, patch, Kind.SUPERNOVA, crowd.supernovae * (_SUPERNOVA_DAYS + span), first - _SUPERNOVA_DAYS, last),
         _begun(rng, patch, Kind.NUCLEAR_FLARE, crowd.nuclear_flares, first - _FLARE_DAYS, last),
         _begun(rng, patch, Kind.TDE, crowd.tdes, first - _FLARE_DAYS, last),
+        _begun(rng, patch, Kind.FAST_TRANSIENT, crowd.fast_transients * (_FAST_DAYS + span), first - _FAST_DAYS, last),
+        _begun(rng, patch, Kind.AFTERGLOW, crowd.afterglows * (_AFTERGLOW_DAYS + span), first - _AFTERGLOW_DAYS, last),
         _begun(rng, patch, Kind.OFF_AXIS_AFTERGLOW, 0.002, first - 40.0, last),
         _begun(rng, patch, Kind.FADED_STAR, 0.015, first - 400.0, first),
     ]
@@ -162,8 +172,17 @@ _BRIGHTEST = {
     Kind.OFF_AXIS_AFTERGLOW: 19.5,
     Kind.FADED_STAR: 17.0,
     Kind.DWARF_NOVA: 17.0,
+    Kind.FAST_TRANSIENT: 17.5,
+    Kind.AFTERGLOW: 18.5,
 }
-_FAINTEST = {Kind.SUPERNOVA: 21.5, Kind.NUCLEAR_FLARE: 20.5, Kind.DWARF_NOVA: 20.5, Kind.FADED_STAR: 19.5}
+_FAINTEST = {
+    Kind.SUPERNOVA: 21.5,
+    Kind.NUCLEAR_FLARE: 20.5,
+    Kind.DWARF_NOVA: 20.5,
+    Kind.FADED_STAR: 19.5,
+    Kind.FAST_TRANSIENT: 20.5,
+    Kind.AFTERGLOW: 20.5,
+}
 
 
 def _begun(rng: np.random.Generator, patch: Patch, kind: Kind, per_deg2: float, first: float, last: float) -> Objects:

@@ -59,7 +59,7 @@ def _draw_sky(axis: Any, localization: Localization, ranking: Ranking) -> None:
     axis.scatter(
         x[true], (dec - dec0)[true], s=90, facecolors="none", edgecolors="#d62728", linewidths=1.4, label="true"
     )
-    axis.set(title=f"{ranking.event}  rank {ranking.ranks['rank']} of {len(ranking.rows)}", xlim=(reach, -reach))
+    axis.set(title=f"{ranking.event}  rank {ranking.ranks['rank']} of {len(ranking.sources)}", xlim=(reach, -reach))
     axis.set(ylim=(-reach, reach), xlabel="dRA cos Dec [deg]", ylabel="dDec [deg]", aspect="equal")
     axis.legend(loc="upper right", frameon=False)
 

@@ -23,6 +23,7 @@ LEFT_OUT = {
     "rank_without_time": "logTime",
     "rank_without_position": "logPosition",
     "rank_without_fade": "logFade",
+    "rank_without_distance": "logDistance",
 }
 
 
@@ -50,6 +51,14 @@ class Ranking:
     truth: tuple[str, ...]
     ranks: dict[str, int | None]
     p_none: float
+
+    @property
+    def sources(self) -> list[dict[str, Any]]:
+        """The best candidate of each source, best first: two surveys' objects of one thing share a place."""
+        best: dict[str, dict[str, Any]] = {}
+        for row in self.rows:
+            best.setdefault(row["source"], row)
+        return list(best.values())
 
     @property
     def best_true(self) -> dict[str, Any] | None:

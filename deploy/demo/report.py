@@ -8,6 +8,7 @@ from typing import Any
 
 from asterism.deploy.demo.night import Played
 from asterism.deploy.demo.ranking import Ranking
+from asterism.graph.association.score import TERMS
 from asterism.graph.jobs.identity import IdentityReport
 from asterism.ingest.reconcile import Reconciliation
 
@@ -41,7 +42,7 @@ def summarise(
             found = by_event[key]
             best = found.best_true
             entry |= {"true_object": (best or {}).get("object", next(iter(event["true_objects"]), None))}
-            entry |= {"n_candidates": len(found.rows), "p_none": found.p_none, **found.ranks}
+            entry |= {"n_candidates": len(found.sources), "p_none": found.p_none, **found.ranks}
             entry |= {"posterior": None if best is None else best["probability"]}
         events.append(entry)
     return {
@@ -69,12 +70,12 @@ def show(
     print(balance.as_text())
     print(f"cross-survey: {summary['cross_survey']['pairs']} pairs ({summary['cross_survey']['engine']})\n")
     heads = f"{'candidates':>10} {'true counterpart':>20} {'rank':>5} {'P':>6}"
-    print(f"{'event':26} {heads}   rank without time / position / fade")
+    print(f"{'event':26} {heads}   rank without time / position / fade / distance")
     for event in summary["events"]:
         print(event_line(event))
     for ranking in rankings:
         print(f"\n{ranking.event}: best candidates, P(none of them) = {ranking.p_none:.2f}")
-        for place, row in enumerate(ranking.rows[:5], 1):
+        for place, row in enumerate(ranking.sources[:5], 1):
             print(candidate_line(place, row, ranking))
     best = answer["event"]["candidates"]["edges"][0]["node"] if answer["event"]["candidates"]["edges"] else None
     print(f"\nthe API says of {answer['event']['key']}: {json.dumps(best)}")
@@ -87,7 +88,7 @@ def event_line(event: dict[str, Any]) -> str:
     """Return one event as one line."""
     if event["retracted"]:
         return f"{event['event']:26} retracted: {event['most_links']} links were open, {event['open_links']} are"
-    others = " / ".join(str(event[f"rank_without_{term}"]) for term in ("time", "position", "fade"))
+    others = " / ".join(str(event[f"rank_without_{term}"]) for term in ("time", "position", "fade", "distance"))
     posterior = "-" if event["posterior"] is None else f"{event['posterior']:.2f}"
     where = f"{event['n_candidates']:>10} {event['true_object']!s:>20} {event['rank']!s:>5} {posterior:>6}"
     return f"{event['event']:26} {where}   {others}"
@@ -96,8 +97,8 @@ def event_line(event: dict[str, Any]) -> str:
 def candidate_line(place: int, row: dict[str, Any], ranking: Ranking) -> str:
     """Return one candidate as one line: probability and the natural log of each factor."""
     link = row["link"]
-    terms = " ".join(
-        f"{name}={link[name]:+.1f}" for name in ("logPosition", "logTime", "logBackground", "logFade") if name in link
-    )
-    mark = "  <- true" if row["object"] in ranking.truth else ""
+    names = [f"log{name.capitalize()}" for name in TERMS]
+    terms = " ".join(f"{name}={link[name]:+.1f}" for name in names if name in link)
+    true = {one["source"] for one in ranking.rows if one["object"] in ranking.truth}
+    mark = "  <- true" if row["source"] in true else ""
     return f"  {place} {row['object']:26} P={row['probability']:.3f}  N={link['nChance']:.2g}  {terms}{mark}"

@@ -23,6 +23,8 @@ from asterism.deploy.demo.report import QUERY, show, summarise
 from asterism.deploy.errors import DemoError
 from asterism.deploy.local.stack import LocalStack
 from asterism.formats import replace_file
+from asterism.graph.association.follow import Associator
+from asterism.graph.association.rules import load_rules
 from asterism.graph.connection import connect
 from asterism.graph.jobs.identity import identify
 from asterism.graph.schema import initialise
@@ -63,6 +65,7 @@ def run_demo(settings: Settings, plan: DemoPlan, *, once: bool, quiet: bool = Fa
             with session(inner) as spark:
                 played = play(spark, driver, inner, plan, stop)
                 identity = identify(driver, inner.neo4j_database, spark)
+            Associator(driver, inner, load_rules()).round()  # once more: objects that are one source count once
             rankings = rank_all(driver, played)
             balance = current_balance(inner)
             summary = summarise(balance, played, rankings, open_links(driver), identity, time.monotonic() - started)

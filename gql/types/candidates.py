@@ -22,9 +22,11 @@ CANDIDATES = (
 
 TERMS = {
     "position": ("ln deg^-2", "density of the event's sky map at the object"),
-    "time": ("ln d^-1", "density of a counterpart's first detection at this delay"),
+    "time": ("ln d^-1", "density of a counterpart's first detection at this delay, over the background's shape"),
     "background": ("ln deg^2 d", "one over the rate of unrelated objects that pass the same cuts"),
     "fade": ("ln 1", "density of the fade rate among counterparts over that among unrelated objects"),
+    "persistence": ("ln 1", "probability of being seen again, or not, as a counterpart over that of others"),
+    "distance": ("ln 1", "density of the host galaxy's distance on the sky map over that among other hosts"),
 }
 """Unit and meaning of each term of log L."""
 
@@ -174,6 +176,8 @@ def _terms(link: LinkRow) -> list[EvidenceTerm]:
         "time": link.log_time,
         "background": link.log_background,
         "fade": link.log_fade,
+        "persistence": link.log_persistence,
+        "distance": link.log_distance,
     }
     return [
         EvidenceTerm(name=name, value=values[name], unit=unit, meaning=meaning)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asterism.graph.association.background import Background
 from asterism.graph.association.events import ActiveEvent
+from asterism.graph.association.fading import FadeRates, fade_term
+from asterism.graph.association.hosts import distance_term
+from asterism.graph.association.persistence import persistence_term
 from asterism.graph.association.regions import EventRegion
-from asterism.graph.association.rules import RuleSet
+from asterism.graph.association.rules import Kind, RuleSet
 from asterism.graph.association.sample import ObjectSample
-from asterism.graph.association.score import Scores, chance_counts, score
+from asterism.graph.association.score import Scores, chance_counts, log_sum, score
 from asterism.sky.healpix import centers
 
 Floats = NDArray[np.float64]
@@ -32,7 +35,7 @@ class Verdict:
     scores : Scores
         Terms and log L of the linked candidates.
     log_sum_l : float
-        Natural log of the sum of L over **all** candidates; -inf if there are none.
+        Natural log of the sum of L over **all** candidates, each source counted once; -inf if there are none.
     overflow : int
         Candidates beyond the linked ones.
     level, searched_area : ndarray
@@ -83,9 +86,9 @@ def judge(
     kind = rules.kinds[event.kind]
     objects = objects.select(event.localization.credible_level(objects.ra, objects.dec) < rules.level)
     density = event.localization.density(objects.ra, objects.dec)
-    off_source = (background.fade, background.fade_err)
     delay = objects.first - event.t0
-    scores = score(density, delay, background.rate, kind, (objects.fade, objects.fade_err), off_source)
+    features = _features(objects, event, region, kind, background)
+    scores = score(density, delay, background.rate, kind, features, background.unevenness(delay))
     keep = np.lexsort((objects.key, -scores.log_l))
     keep = keep[np.isfinite(scores.log_l[keep])]
     linked, overflow = keep[: rules.max_links], max(0, keep.size - rules.max_links)
@@ -94,14 +97,15 @@ def judge(
     seen_until = min(region.end, float(objects.last.max(initial=event.t0)))
     days = max(seen_until - region.start, 0.0)
     drawn = _drawn_log_l(event, region, background, rules)
-    expected = background.rate * _area(region) * (region.end - region.start)
+    seen = background.days if background.measured else region.end - region.start
+    expected = background.rate * _area(region) * seen
     return Verdict(
         event=event,
         region=region,
         rules=rules,
         objects=chosen,
         scores=Scores({name: values[linked] for name, values in scores.terms.items()}, scores.log_l[linked]),
-        log_sum_l=scores.log_sum_l,
+        log_sum_l=log_sum(scores.log_l, objects.source),
         overflow=overflow,
         level=event.localization.credible_level(chosen.ra, chosen.dec),
         searched_area=area,
@@ -113,21 +117,41 @@ def judge(
 
 
 def _drawn_log_l(event: ActiveEvent, region: EventRegion, background: Background, rules: RuleSet) -> Floats:
-    """Score random unrelated objects: uniform over region and window, fade rates drawn from the off-source objects."""
+    """Score random unrelated objects: off-source ones, with their times and fade rates, anywhere in the region."""
     seed = hashlib.sha256(f"{event.localization_key}/{rules.name}".encode()).digest()[:8]
-    rng = np.random.default_rng(int.from_bytes(seed, "big"))
+    rng, kind = np.random.default_rng(int.from_bytes(seed, "big")), rules.kinds[event.kind]
     length = (region.hi - region.lo).astype(np.float64)
     chosen = rng.choice(region.lo.size, rules.draws, p=length / length.sum())
     cell = region.lo[chosen] + (rng.random(rules.draws) * length[chosen]).astype(np.int64)
     ra, dec = centers(cell)
-    delay = rng.uniform(region.start - event.t0, region.end - event.t0, rules.draws)
-    off_source = (background.fade, background.fade_err)
-    fade = None
-    if background.fade.size:
-        who = rng.integers(0, background.fade.size, rules.draws)
-        fade = (background.fade[who], background.fade_err[who])
     density = event.localization.density(ra, dec)
-    return score(density, delay, background.rate, rules.kinds[event.kind], fade, off_source).log_l
+    if background.off_source is None:
+        delay = rng.uniform(region.start - event.t0, region.end - event.t0, rules.draws)
+        return score(density, delay, background.rate, kind).log_l
+    who = rng.integers(0, background.delay.size, rules.draws)
+    drawn, delay = replace(background.off_source.select(who), ra=ra, dec=dec), background.delay[who]
+    features = _features(drawn, event, region, kind, background)
+    return score(density, delay, background.rate, kind, features, background.unevenness(delay)).log_l
+
+
+def _features(
+    objects: ObjectSample, event: ActiveEvent, region: EventRegion, kind: Kind, background: Background
+) -> dict[str, NDArray[np.float64]]:
+    """Return the terms decided by what an object does and where it lives, not by where and when it appeared."""
+    off = background.off_source
+    found = FadeRates(objects.fade, objects.fade_err, objects.middle - event.t0, objects.spread)
+    if off is None:
+        return {
+            "fade": fade_term(found, kind.fade),
+            "distance": distance_term(objects, event.localization, np.empty(0)),
+        }
+    now = min(region.end, max(float(objects.last.max(initial=-np.inf)), float(off.last.max())))
+    lasted, waited = objects.last - objects.first, now - objects.first
+    return {
+        "fade": fade_term(found, kind.fade, off.fade, off.fade_err),
+        "persistence": persistence_term(lasted, waited, kind.p_again, off.last - off.first, now - off.first),
+        "distance": distance_term(objects, event.localization, off.host_mpc),
+    }
 
 
 def _area(region: EventRegion) -> float:

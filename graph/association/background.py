@@ -1,7 +1,9 @@
 """The surface rate of unrelated objects, measured where no event is: off-source in the same nights, with the same cuts.
 
-v1 is flat: one number for an event. Objects are those of the lake first seen in the event's nights but outside its
-region; the area is that of the HEALPix cells in which the surveys delivered anything in those nights.
+Flat on the sky: one mean rate for an event, from the objects of the lake first seen in the event's window but outside
+its region, and the area of the HEALPix cells in which the surveys delivered anything. Not flat in time: of what began
+long ago only the slow is still seen, so a kernel density of the first detections says how the rate varies around its
+mean. (A source that two surveys see is two objects here: the rate is an upper bound, the same for all candidates.)
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
 
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import RuleSet
@@ -25,6 +28,12 @@ CATALOGUE_MATCHES = "catalogue_matches"
 MATCHED = pa.schema([("objectKey", pa.string()), ("class", pa.string())])
 """Its columns that matter here."""
 
+Floats = NDArray[np.float64]
+
+KERNEL_DAYS, KERNEL_SHARE = 1.0, 0.25
+"""Width of the kernels in time: at least [d], and relative to the delay (judgement: nights; rates of old things)."""
+UNSEEN_SHARE = 0.05
+"""Share of a flat rate in the measured one."""
 AREA_ORDER = 6
 """Cells of 0.84 deg2 decide what was observed; finer than a camera's field, coarser than the spacing of alerts."""
 
@@ -43,8 +52,12 @@ class Background:
         Objects it was measured from.
     area, days : float
         Area [deg2] and time [d] they were found in.
-    fade, fade_err : ndarray
-        Fade rates [mag/d] of those objects, NaN where unknown; from these the chance counts are drawn.
+    off_source : ObjectSample
+        Those objects; from them the chance counts are drawn. None if the fallback is used.
+    delay : ndarray
+        Their first detections [d after t0].
+    span : tuple of float
+        Time they were looked for in [d after t0].
     """
 
     rate: float
@@ -52,8 +65,25 @@ class Background:
     objects: int
     area: float
     days: float
-    fade: NDArray[np.float64]
-    fade_err: NDArray[np.float64]
+    off_source: ObjectSample | None
+    delay: Floats
+    span: tuple[float, float] = (0.0, 0.0)
+
+    def unevenness(self, delay_days: ArrayLike) -> Floats:
+        """Return b at first detections [d after t0] relative to its mean; 1 where it was not measured.
+
+        Each off-source object is a normal kernel of width max(`KERNEL_DAYS`, `KERNEL_SHARE` |delay|), cut and
+        renormalised at the ends of the time seen; a little of a flat rate is mixed in for what the sample missed.
+        """
+        at = np.asarray(delay_days, dtype=np.float64)
+        if self.off_source is None:
+            return np.ones(at.shape)
+        start, end = self.span
+        width = np.maximum(KERNEL_DAYS, KERNEL_SHARE * np.abs(self.delay))
+        inside = ndtr((end - self.delay) / width) - ndtr((start - self.delay) / width)
+        pull = (at[..., None] - self.delay) / width
+        density = np.mean(np.exp(-0.5 * pull**2) / (np.sqrt(2.0 * np.pi) * width * inside), axis=-1)
+        return np.asarray((1.0 - UNSEEN_SHARE) * self.days * density + UNSEEN_SHARE, dtype=np.float64)
 
 
 def lake_objects(lake: Lake, rules: RuleSet) -> ObjectSample:
@@ -94,9 +124,9 @@ def measure_background(
     chosen = objects.select(inside & ~contains(region.lo, region.hi, objects.hpx29))
     days = end - start
     if len(chosen) < rules.background.min_objects or area <= 0 or days <= 0 or first_seen.size == 0:
-        nothing = np.empty(0)
-        return Background(rules.background.fallback, False, len(chosen), area, max(days, 0.0), nothing, nothing)
-    return Background(len(chosen) / (area * days), True, len(chosen), area, days, chosen.fade, chosen.fade_err)
+        return Background(rules.background.fallback, False, len(chosen), area, max(days, 0.0), None, np.empty(0))
+    delay, span = chosen.first - region.t0, (start - region.t0, end - region.t0)
+    return Background(len(chosen) / (area * days), True, len(chosen), area, days, chosen, delay, span)
 
 
 def observed_cells(lake: Lake) -> NDArray[np.int64]:

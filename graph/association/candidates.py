@@ -12,7 +12,7 @@ from neo4j import ManagedTransaction, Session
 
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import Cuts
-from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of
+from asterism.graph.association.sample import ALERTS, ObjectSample, join_sources, objects_of
 from asterism.graph.connection import read
 
 _COLUMNS = ", ".join(
@@ -29,9 +29,16 @@ REGION_QUERY = (
 )
 """Alerts, up to the window's end, of the objects first seen in it inside the ranges; the plan seeks `Object(hpx29)`."""
 
+SOURCES_QUERY = (
+    "UNWIND $keys AS key MATCH (:Object {key: key})-[:SAME_AS]->(s:Source)<-[:SAME_AS]-(o:Object) "
+    "WHERE (o.public OR $nonpublic) AND o.firstMjdTai IS NOT NULL "
+    "RETURN key, s.key AS source, min(o.firstMjdTai) AS first"
+)
+"""Source of each object that belongs to one, and when any object of it was first seen."""
+
 
 def region_objects(session: Session, region: EventRegion, cuts: Cuts, *, show_nonpublic: bool = False) -> ObjectSample:
-    """Return the objects in a region's ranges, first seen in its window, that pass the cuts.
+    """Return the objects in a region's ranges that pass the cuts, with their sources first seen in its window.
 
     Parameters
     ----------
@@ -57,7 +64,15 @@ def region_objects(session: Session, region: EventRegion, cuts: Cuts, *, show_no
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(ALERTS)
     alerts = pa.table([pa.array(c, f.type) for c, f in zip(columns, ALERTS, strict=True)], schema=ALERTS)
     sample = objects_of(alerts, cuts)
-    return sample.select(sample.passes)
+    sample = sample.select(sample.passes)
+    sources = read(session, _sources, sample.key.tolist(), show_nonpublic)
+    sample = join_sources(sample, sources)
+    return sample.select(sample.first >= region.start)
+
+
+def _sources(tx: ManagedTransaction, keys: list[str], nonpublic: bool) -> dict[str, tuple[str, float]]:
+    found = tx.run(SOURCES_QUERY, keys=keys, nonpublic=nonpublic)
+    return {record["key"]: (record["source"], record["first"]) for record in found}
 
 
 def _rows(tx: ManagedTransaction, /, **parameters: Any) -> list[list[Any]]:

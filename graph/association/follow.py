@@ -24,10 +24,11 @@ from asterism.graph.association.associate import Verdict, judge
 from asterism.graph.association.background import lake_objects, measure_background, observed_cells
 from asterism.graph.association.candidates import region_objects
 from asterism.graph.association.events import ActiveEvent, EventBook
+from asterism.graph.association.hosts import lake_hosts
 from asterism.graph.association.links import close_links, write_verdict
 from asterism.graph.association.regions import REGION_MATCHES, publish_regions
 from asterism.graph.association.rules import RuleSet
-from asterism.graph.association.sample import ObjectSample
+from asterism.graph.association.sample import ObjectSample, with_hosts
 from asterism.lake import Lake
 from asterism.ledger import LedgerTail
 from asterism.logs import get_logger
@@ -35,6 +36,21 @@ from asterism.settings import Settings
 from asterism.times import now_mjd_tai
 
 _log = get_logger("graph.association")
+
+
+@dataclass(frozen=True, eq=False)
+class LakeSky:
+    """What one round takes from the lake: objects that pass the cuts, cells observed, distances of hosts [Mpc]."""
+
+    objects: ObjectSample
+    observed: NDArray[np.int64]
+    hosts: dict[str, float]
+
+    @classmethod
+    def of(cls, lake: Lake, rules: RuleSet) -> LakeSky:
+        """Read the lake."""
+        hosts = lake_hosts(lake)
+        return cls(with_hosts(lake_objects(lake, rules), hosts), observed_cells(lake), hosts)
 
 
 @dataclass
@@ -75,10 +91,10 @@ class Associator:
             regions = publish_regions(self.lake, [self.book.region(event) for event in events])
             close_links(session, [event.key for event in events], now_mjd_tai())
             self._mark(events, regions.version)
-            sky = self._lake_sky() if self._dirty else None
+            sky = LakeSky.of(self.lake, self.rules) if self._dirty else None
             for event in events:
                 if sky is not None and event.key in self._dirty:
-                    verdict = self._judge(session, event, *sky)
+                    verdict = self._judge(session, event, sky)
                     written = write_verdict(session, verdict, now_mjd_tai())
                     self._dirty.discard(event.key)
                     _log.info("event judged", event_key=event.key, candidates=written, region_version=regions.version)
@@ -106,16 +122,11 @@ class Associator:
             del self._unsettled[key]
         self._dirty = (self._dirty | done) & active
 
-    def _lake_sky(self) -> tuple[ObjectSample, NDArray[np.int64]]:
-        return lake_objects(self.lake, self.rules), observed_cells(self.lake)
-
-    def _judge(
-        self, session: Session, event: ActiveEvent, objects: ObjectSample, observed: NDArray[np.int64]
-    ) -> Verdict:
+    def _judge(self, session: Session, event: ActiveEvent, sky: LakeSky) -> Verdict:
         region = self.book.region(event)
-        background = measure_background(objects, observed, region, self.rules)
+        background = measure_background(sky.objects, sky.observed, region, self.rules)
         found = region_objects(session, region, self.rules.cuts, show_nonpublic=self.settings.show_nonpublic)
-        return judge(event, region, found, background, self.rules)
+        return judge(event, region, with_hosts(found, sky.hosts), background, self.rules)
 
     def _touched_events(self) -> set[str]:
         """Return the events in whose regions batches that finished since the last round found alerts."""

@@ -11,6 +11,7 @@ from typing import Any
 from asterism.graph.errors import RuleSetError
 
 DEFAULT = "asterism-1"
+FADE_LAWS = ("line", "power")
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,31 @@ class TimeComponent:
 
 
 @dataclass(frozen=True)
-class Fade:
-    """Normal densities of the fade rate [mag/d, positive fades] of counterparts and of unrelated objects."""
+class FadeLaw:
+    """One way in which counterparts fade, a normal density with a weight.
 
-    signal_mean: float
-    signal_sigma: float
+    Attributes
+    ----------
+    weight : float
+        Share of the counterparts.
+    law : str
+        ``line``: mean and sigma are of the fade rate [mag/d, positive fades]. ``power``: of the index alpha of
+        flux ~ (t - t0)^-alpha, whose fade rate follows from when it is measured.
+    mean, sigma : float
+        Of the density.
+    """
+
+    weight: float
+    law: str
+    mean: float
+    sigma: float
+
+
+@dataclass(frozen=True)
+class Fade:
+    """Densities of the fade rate of counterparts, whose weights sum to 1, and of unrelated objects (a normal)."""
+
+    signal: tuple[FadeLaw, ...]
     background_mean: float
     background_sigma: float
 
@@ -45,11 +66,14 @@ class Kind:
         Prior of the first detection; the weights sum to 1.
     fade : Fade
         Densities of the fade rate.
+    p_again : float
+        Probability that a counterpart is detected a second time.
     """
 
     p_optical: float
     time: tuple[TimeComponent, ...]
     fade: Fade
+    p_again: float
 
     @property
     def window(self) -> tuple[float, float]:
@@ -148,6 +172,9 @@ def parse_rules(values: dict[str, Any]) -> RuleSet:
         total = sum(component.weight for component in kind.time)
         if abs(total - 1.0) > 1e-9 or any(c.end <= c.start or c.weight <= 0 for c in kind.time):
             raise RuleSetError(f"the time prior of {name} is no density: its weights sum to {total}")
+        total = sum(law.weight for law in kind.fade.signal)
+        if abs(total - 1.0) > 1e-9 or any(x.law not in FADE_LAWS or x.sigma <= 0 for x in kind.fade.signal):
+            raise RuleSetError(f"the fade prior of {name} is no density: its weights sum to {total}")
     return rules
 
 
@@ -155,4 +182,10 @@ def _kind(values: dict[str, Any]) -> Kind:
     time = tuple(
         TimeComponent(float(c["weight"]), float(c["from"]), float(c["to"]), float(c["index"])) for c in values["time"]
     )
-    return Kind(p_optical=float(values["p_optical"]), time=time, fade=Fade(**values["fade"]))
+    fade = values["fade"]
+    laws = tuple(
+        FadeLaw(float(law["weight"]), str(law["law"]), float(law["mean"]), float(law["sigma"]))
+        for law in fade["signal"]
+    )
+    spread = Fade(laws, float(fade["background_mean"]), float(fade["background_sigma"]))
+    return Kind(p_optical=float(values["p_optical"]), time=time, fade=spread, p_again=float(values["p_again"]))

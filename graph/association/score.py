@@ -1,12 +1,15 @@
 """Likelihood ratios, posteriors and chance counts of the candidates of one event. Pure NumPy; natural logarithms.
 
-For candidate i of event e (new transient, and active source with a flat time prior; DESIGN "Association")::
+For candidate i of event e (new transient, and active source; DESIGN "Association")::
 
     L_i = p_e(Omega_i) f(t_i - t0) / b(Omega_i, t_i) x s(x_i) / n(x_i)
 
 p_e in deg^-2, f in d^-1, b in deg^-2 d^-1: L is a pure number. A missing datum drops its factor: it is NaN here and
 adds nothing. ``P_i = q L_i / (1 - q + q sum_j L_j)`` and ``P_none = (1 - q) / (same)`` hold for a Poisson
-background.
+background; the sum runs over sources: of several objects that are one source, the best counts.
+
+b(t) is the mean rate times a shape in time: the mean makes the term *background*, the shape stands under f in the term
+*time*, so that leaving out *time* leaves out all that the time of first detection says.
 """
 
 from __future__ import annotations
@@ -19,19 +22,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
 from asterism.graph.association.prior import time_density
-from asterism.graph.association.rules import Fade, Kind
+from asterism.graph.association.rules import Kind
 
 Floats = NDArray[np.float64]
-WELL_MEASURED = 0.15
-"""Off-source fade rates with a larger error say nothing of the shape of the background [mag/d]."""
-FEWEST_MEASURED = 30
-"""With fewer of them the rule set's density is used."""
-KERNEL = 0.08
-"""Width of the kernels [mag/d]."""
-UNSEEN_WEIGHT, UNSEEN_SIGMA = 0.02, 1.0
-"""A broad part of the background that a finite sample may have missed: weight, and width [mag/d]."""
-
-TERMS = ("position", "time", "background", "fade")
+TERMS = ("position", "time", "background", "fade", "persistence", "distance")
 """Names of the terms, in the order in which they are shown."""
 
 
@@ -50,19 +44,14 @@ class Scores:
     terms: dict[str, Floats]
     log_l: Floats
 
-    @property
-    def log_sum_l(self) -> float:
-        """Natural log of the sum of all L; -inf without candidates."""
-        return float(logsumexp(self.log_l)) if self.log_l.size else -np.inf
-
 
 def score(
     density: ArrayLike,
     delay_days: ArrayLike,
     rate: ArrayLike,
     kind: Kind,
-    fade: tuple[ArrayLike, ArrayLike] | None = None,
-    off_source: tuple[Floats, Floats] | None = None,
+    features: Mapping[str, Floats] | None = None,
+    unevenness: ArrayLike = 1.0,
 ) -> Scores:
     """Score the candidates of one event.
 
@@ -73,79 +62,47 @@ def score(
     delay_days : array_like
         First detection minus t0 [d].
     rate : array_like
-        b at the candidates [deg^-2 d^-1], broadcast.
+        Mean of b over the time seen [deg^-2 d^-1], broadcast.
     kind : Kind
         Priors of this kind of event.
-    fade : tuple of array_like, optional
-        Fade rate and its 1 sigma [mag/d, positive fades]; NaN where unknown.
-    off_source : tuple of ndarray, optional
-        The same of unrelated objects, from which the background's density is measured.
+    features : mapping, optional
+        The terms of features, ln s/n; NaN where unknown.
+    unevenness : array_like
+        b at the delays relative to its mean, broadcast.
     """
     with np.errstate(divide="ignore"):
         terms = {
             "position": np.log(np.asarray(density, dtype=np.float64)),
-            "time": np.log(time_density(delay_days, kind.time)),
+            "time": np.log(time_density(delay_days, kind.time) / np.asarray(unevenness, dtype=np.float64)),
             "background": -np.log(np.broadcast_to(np.asarray(rate, dtype=np.float64), np.shape(density))),
         }
-    if fade is not None:
-        sample = off_source or (np.empty(0), np.empty(0))
-        terms["fade"] = measured_fade_term(np.asarray(fade[0]), np.asarray(fade[1]), kind.fade, *sample)
+    terms |= features or {}
     return Scores(terms, total(terms))
+
+
+def log_sum(log_l: ArrayLike, source: NDArray[np.str_]) -> float:
+    """Return the natural log of the sum of L over sources, each counted once by its best object; -inf without any.
+
+    Parameters
+    ----------
+    log_l : array_like
+        Natural log of L_i.
+    source : ndarray of str
+        Key of the source of each object.
+    """
+    values = np.asarray(log_l, dtype=np.float64)
+    if not values.size:
+        return -np.inf
+    _, member = np.unique(source, return_inverse=True)
+    best = np.full(member.max() + 1, -np.inf)
+    np.maximum.at(best, member, values)
+    return float(logsumexp(best))
 
 
 def total(terms: Mapping[str, Floats], without: str | None = None) -> Floats:
     """Return log L: the sum of the terms, missing ones adding nothing; optionally with one term left out."""
     kept = [np.where(np.isnan(values), 0.0, values) for name, values in terms.items() if name != without]
     return np.asarray(np.sum(kept, axis=0), dtype=np.float64)
-
-
-def fade_term(rate: ArrayLike, error: ArrayLike, fade: Fade) -> Floats:
-    """Return ln of the ratio of the fade rate's densities under counterpart and background, each widened by the error.
-
-    Parameters
-    ----------
-    rate, error : array_like
-        Fade rate and 1 sigma [mag/d]; NaN gives NaN.
-    fade : Fade
-        Normal densities of both populations.
-    """
-    value, sigma = np.asarray(rate, dtype=np.float64), np.asarray(error, dtype=np.float64)
-    signal = _log_normal(value, fade.signal_mean, np.hypot(fade.signal_sigma, sigma))
-    background = _log_normal(value, fade.background_mean, np.hypot(fade.background_sigma, sigma))
-    return np.asarray(signal - background, dtype=np.float64)
-
-
-def measured_fade_term(rate: ArrayLike, error: ArrayLike, fade: Fade, sample: Floats, sample_error: Floats) -> Floats:
-    """Return the same ratio with the background's density measured: a kernel estimate over off-source objects.
-
-    Parameters
-    ----------
-    rate, error : array_like
-        Fade rate and 1 sigma of the candidates [mag/d]; NaN gives NaN.
-    fade : Fade
-        Density of counterparts; the background's is used where too few off-source objects are well measured.
-    sample, sample_error : ndarray
-        Fade rates and 1 sigma of off-source objects [mag/d], NaN where unknown.
-    """
-    good = sample[sample_error <= WELL_MEASURED]
-    if good.size < FEWEST_MEASURED:
-        return fade_term(rate, error, fade)
-    value, sigma = (np.atleast_1d(np.asarray(given, dtype=np.float64)) for given in (rate, error))
-    term = np.full(value.shape, np.nan)
-    known = np.isfinite(value) & np.isfinite(sigma)
-    value, sigma = value[known], sigma[known]
-    signal = _log_normal(value, fade.signal_mean, np.hypot(fade.signal_sigma, sigma))
-    width = np.hypot(sigma, KERNEL)[:, None]
-    kernels = logsumexp(_log_normal(value[:, None], good[None, :], width), axis=1) - np.log(good.size)
-    unseen = _log_normal(value, 0.0, np.hypot(UNSEEN_SIGMA, sigma))
-    background = np.logaddexp(np.log1p(-UNSEEN_WEIGHT) + kernels, np.log(UNSEEN_WEIGHT) + unseen)
-    term[known] = signal - background
-    return term
-
-
-def _log_normal(value: Floats, mean: float | Floats, sigma: Floats) -> Floats:
-    deviation = (value - mean) / sigma
-    return np.asarray(-0.5 * deviation**2 - np.log(sigma) - 0.5 * np.log(2 * np.pi), dtype=np.float64)
 
 
 def posteriors(log_l: ArrayLike, q: float, log_sum_l: float | None = None) -> tuple[Floats, float]:

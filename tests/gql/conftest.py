@@ -261,6 +261,10 @@ def verdict_of(event: str, links: list[Link], q: float) -> Verdict:
             passes=ones.astype(bool),
             fade=fade,
             fade_err=0.1 * fade,
+            middle=np.full(count, T0 + 0.5),
+            spread=0.25 * ones,
+            source=np.array([link.key for link in links]),
+            host_mpc=np.full(count, math.nan),
         ),
         scores=Scores({"position": position, "time": time, "background": background, "fade": fade}, log_l),
         log_sum_l=math.log(sum(math.exp(value) for value in log_l.tolist())),
@@ -270,7 +274,7 @@ def verdict_of(event: str, links: list[Link], q: float) -> Verdict:
         chance=0.25 * ones,
         chance_area=2.0 * ones,
         q=q,
-        background=Background(0.125, True, 64, 10.0, 50.0, np.empty(0), np.empty(0)),
+        background=Background(0.125, True, 64, 10.0, 50.0, None, np.empty(0)),
     )
 
 

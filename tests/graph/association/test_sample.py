@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asterism.graph.association.rules import load_rules
-from asterism.graph.association.sample import ALERTS, objects_of
+from asterism.graph.association.sample import ALERTS, join_sources, objects_of
 
 CUTS = load_rules().cuts
 
@@ -82,3 +82,29 @@ def test_one_detection_has_no_fade_rate_and_two_bands_are_combined() -> None:
 
 def test_an_empty_table_is_an_empty_sample() -> None:
     assert len(objects_of(ALERTS.empty_table(), CUTS)) == 0
+
+
+def test_middle_and_spread_say_where_the_rate_was_measured() -> None:
+    rows = [alert("a", t) for t in (2.0, 4.0)]
+    sample = objects_of(table(*rows), CUTS)
+    assert (sample.middle[0], sample.spread[0]) == pytest.approx((3.0, 1.0))
+
+
+def test_objects_of_one_source_share_first_detection_and_fade() -> None:
+    """The combined rate is that of all their detections together, as if one survey had seen them in more bands."""
+    one = [alert("a", t, band="g", mag=20 + 0.5 * t + (t == 3)) for t in (1.0, 2.0, 3.0)]
+    other = [alert("b", t, band="i", mag=19 + 0.2 * t) for t in (1.5, 4.0)]
+    apart = objects_of(table(*one, *other, alert("c", 2.0)), CUTS)
+    joined = join_sources(apart, {"a": ("a", 0.5), "b": ("a", 0.5)})
+    together = objects_of(table(*one, *(row | {"objectKey": "a"} for row in other)), CUTS)
+    assert joined.source.tolist() == ["a", "a", "c"]
+    assert joined.first.tolist() == [0.5, 0.5, 2.0]
+    assert joined.last.tolist() == [4.0, 4.0, 2.0]
+    for name in ("fade", "fade_err", "middle", "spread"):
+        shared = getattr(joined, name)
+        assert shared[:2] == pytest.approx([getattr(together, name)[0]] * 2)
+        assert np.isnan(shared[2])
+
+
+def test_an_empty_sample_has_no_sources() -> None:
+    assert len(join_sources(objects_of(ALERTS.empty_table(), CUTS), {})) == 0

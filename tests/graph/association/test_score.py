@@ -8,25 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from asterism.graph.association.rules import Fade, Kind, TimeComponent
-from asterism.graph.association.score import (
-    KERNEL,
-    chance_counts,
-    fade_term,
-    measured_fade_term,
-    posteriors,
-    score,
-    total,
-)
+from asterism.graph.association.rules import Fade, FadeLaw, Kind, TimeComponent
+from asterism.graph.association.score import chance_counts, log_sum, posteriors, score, total
 
-FADE = Fade(0.6, 0.5, -0.02, 0.12)
-KIND = Kind(0.5, (TimeComponent(1.0, 0.0, 10.0, -1.0),), FADE)
+FADE = Fade((FadeLaw(1.0, "line", 0.6, 0.5),), -0.02, 0.12)
+KIND = Kind(0.5, (TimeComponent(1.0, 0.0, 10.0, -1.0),), FADE, 0.85)
 
 
 def scaled(kind: Kind, days: float) -> Kind:
-    return Kind(
-        kind.p_optical, tuple(TimeComponent(c.weight, c.start * days, c.end * days, 0.0) for c in kind.time), FADE
-    )
+    flat = tuple(TimeComponent(c.weight, c.start * days, c.end * days, 0.0) for c in kind.time)
+    return Kind(kind.p_optical, flat, FADE, kind.p_again)
 
 
 @given(st.floats(1e-6, 1e3), st.floats(0.0, 10.0), st.floats(1e-4, 1e2))
@@ -63,18 +54,11 @@ def test_without_candidates_none_is_certain() -> None:
 
 
 def test_a_missing_fade_rate_neither_helps_nor_hurts() -> None:
-    known = score([0.1, 0.1], [1.0, 1.0], 0.5, KIND, ([0.6, np.nan], [0.1, np.nan]))
+    known = score([0.1, 0.1], [1.0, 1.0], 0.5, KIND, {"fade": np.array([1.5, np.nan])})
     without = score([0.1], [1.0], 0.5, KIND)
     assert known.log_l[1] == pytest.approx(without.log_l[0])
     assert known.log_l[0] > known.log_l[1]
     assert total(known.terms, without="fade") == pytest.approx([without.log_l[0]] * 2)
-
-
-@given(st.floats(-3, 3), st.floats(0.01, 2.0))
-def test_the_fade_term_is_the_ratio_of_two_widened_normals(rate: float, error: float) -> None:
-    signal = norm.logpdf(rate, FADE.signal_mean, np.hypot(FADE.signal_sigma, error))
-    background = norm.logpdf(rate, FADE.background_mean, np.hypot(FADE.background_sigma, error))
-    assert fade_term(rate, error, FADE) == pytest.approx(signal - background)
 
 
 def test_an_object_seen_before_the_window_cannot_be_the_counterpart() -> None:
@@ -91,18 +75,15 @@ def test_the_chance_count_of_the_best_background_object_is_one_of_its_kind() -> 
     assert counts[2] == pytest.approx(expected * norm.sf(2.0), rel=0.05)
 
 
-def test_with_too_few_off_source_objects_the_rule_sets_density_is_used() -> None:
-    few = np.zeros(29), np.zeros(29)
-    assert measured_fade_term([0.5], [0.1], FADE, *few) == pytest.approx(fade_term([0.5], [0.1], FADE))
+def test_objects_of_one_source_count_once_in_the_sum() -> None:
+    log_l = np.array([2.0, 1.0, 0.5, -np.inf])
+    assert log_sum(log_l, np.array(["s", "s", "b", "c"])) == pytest.approx(np.log(np.exp(2.0) + np.exp(0.5)))
+    assert log_sum(log_l, np.array(list("abcd"))) == pytest.approx(np.log(np.exp(log_l).sum()))
+    assert log_sum([], np.empty(0, dtype=np.str_)) == -np.inf
 
 
-def test_the_measured_background_is_the_density_of_the_off_source_objects() -> None:
-    rng = np.random.default_rng(3)
-    sample = np.where(rng.random(20_000) < 0.9, rng.normal(0, 0.1, 20_000), rng.normal(0.5, 0.2, 20_000))
-    rate, error = np.array([-0.1, 0.0, 0.3, 0.6]), 0.1
-    measured = measured_fade_term(rate, np.full(4, error), FADE, sample, np.full(20_000, 0.01))
-    width = [np.hypot(np.hypot(sigma, error), KERNEL) for sigma in (0.1, 0.2)]
-    truth = 0.9 * norm.pdf(rate, 0, width[0]) + 0.1 * norm.pdf(rate, 0.5, width[1])
-    signal = norm.logpdf(rate, FADE.signal_mean, np.hypot(FADE.signal_sigma, error))
-    assert measured == pytest.approx(signal - np.log(truth), abs=0.1)
-    assert np.isnan(measured_fade_term([np.nan], [np.nan], FADE, sample, np.full(20_000, 0.01)))[0]
+def test_the_shape_of_the_background_stands_under_the_time_prior() -> None:
+    """Where unrelated objects are first seen twice as often as in the mean, a candidate is worth half."""
+    even, rare = (score([0.1], [1.0], 0.5, KIND, unevenness=shape) for shape in (1.0, 0.5))
+    assert rare.log_l == pytest.approx(even.log_l + np.log(2.0))
+    assert rare.terms["background"] == even.terms["background"]

@@ -10,6 +10,7 @@ import io
 import logging
 import sys
 from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from typing_extensions import override
@@ -30,7 +31,7 @@ class _Stderr(io.TextIOBase):
             sys.stderr.flush()
 
 
-_STDERR = _Stderr()
+_STDERR = cast("TextIO", _Stderr())
 
 
 def configure_logs(level: str, *, as_json: bool) -> None:

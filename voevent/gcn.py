@@ -10,6 +10,7 @@ say that the stream is alive.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import uuid
 from collections.abc import Sequence
@@ -89,10 +90,12 @@ class KafkaDoor:
         Raises
         ------
         DoorSettingsError
-            If the brokers are not set, or a client id without secret or token endpoint.
+            If the brokers are not set, a topic is no regular expression, or a client id has no secret or endpoint.
         """
         if not settings.gcn_bootstrap:
             raise DoorSettingsError("gcn_bootstrap is not set")
+        for topic in settings.gcn_topics:
+            _pattern(topic)
         if settings.gcn_client_id and not (settings.gcn_client_secret and settings.gcn_token_url):
             raise DoorSettingsError("gcn_client_id needs gcn_client_secret and gcn_token_url")
         return cls(
@@ -108,7 +111,7 @@ class KafkaDoor:
     @property
     def has_heartbeat(self) -> bool:
         """Whether the heartbeat is among the topics."""
-        return HEARTBEAT in self.topics
+        return any(_pattern(topic).match(HEARTBEAT) for topic in self.topics)
 
     def feed(self, limit_seconds: float = 150.0) -> Feed:
         """Return a new feed for this door."""
@@ -180,6 +183,7 @@ class _Session:
 
     def __init__(self, intake: Intake, door: KafkaDoor, feed: Feed) -> None:
         self._intake, self._door, self._feed = intake, door, feed
+        self._said = ""
         self._consumer = Consumer({**door.configuration(), "error_cb": self._error, "stats_cb": self._statistics})
         self._consumer.subscribe(list(door.topics), on_assign=from_newest_heartbeat)
 
@@ -249,7 +253,9 @@ class _Session:
     def _error(self, error: KafkaError) -> None:
         """Note what librdkafka says; it tries again by itself."""
         problem = DoorClosedError(f"{self._door.bootstrap}: {error.str()}")
-        _log.warning("Kafka", code=problem.code, reason=error.str())
+        if problem.message != self._said:
+            _log.warning("Kafka", code=problem.code, reason=error.str())
+        self._said = problem.message
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._feed.disconnected(problem)
         else:
@@ -292,6 +298,20 @@ def sent_at(message: Message) -> float | None:
     """Return when a message was sent, Unix time [s]; None if it does not say."""
     kind, milliseconds = message.timestamp()
     return None if kind == TIMESTAMP_NOT_AVAILABLE else milliseconds / 1000.0
+
+
+def _pattern(topic: str) -> re.Pattern[str]:
+    """Return what a topic of the settings matches.
+
+    Raises
+    ------
+    DoorSettingsError
+        If it is no regular expression.
+    """
+    try:
+        return re.compile(topic if topic.startswith("^") else f"{re.escape(topic)}$")
+    except re.error as error:
+        raise DoorSettingsError(f"gcn_topics: {topic!r} is no regular expression: {error}") from error
 
 
 def _own_group(folder: Path) -> str:

@@ -249,9 +249,27 @@ def test_each_installation_has_a_group_of_its_own_and_keeps_it(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"gcn_bootstrap": "127.0.0.1:1", "gcn_client_id": "me", "gcn_client_secret": "hush"}]
+    ("topics", "expected"),
+    [
+        (("gcn.heartbeat",), True),
+        (("^gcn[.].*",), True),
+        (("^gcn[.]notices[.].*", "igwn.gwalert"), False),
+        (("gcn",), False),
+    ],
 )
-def test_a_door_that_lacks_something_is_refused_by_name(tmp_path: Path, values: dict[str, str]) -> None:
+def test_a_door_knows_whether_its_topics_hold_the_heartbeat(topics: tuple[str, ...], expected: bool) -> None:
+    assert door_to("127.0.0.1:1", *topics).has_heartbeat is expected
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"gcn_bootstrap": "127.0.0.1:1", "gcn_client_id": "me", "gcn_client_secret": "hush"},
+        {"gcn_bootstrap": "127.0.0.1:1", "gcn_topics": ("^gcn[",)},
+    ],
+)
+def test_a_door_that_lacks_something_is_refused_by_name(tmp_path: Path, values: dict[str, Any]) -> None:
     with pytest.raises(DoorSettingsError, match="gcn_"):
         KafkaDoor.from_settings(load_settings(home=tmp_path, **values))
 

@@ -77,6 +77,8 @@ def bridge(
         limit_seconds=settings.deaf_after_seconds,
     )
     with Journal(settings.journal_path) as journal:
+        if kafka or remote:
+            journal.claim()
         running = Bridge(settings.bridge_path, journal, maps_folder(settings), serving)
 
         def ready(*_: object) -> None:

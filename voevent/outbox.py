@@ -107,6 +107,7 @@ class Outbox:
     ) -> None:
         self._source, self._signature, self._maps = journal, signature, maps
         self._journal = Journal(folder / "outbox")
+        self._journal.claim()
         self._sent: set[str] = set()
         self._variants: Counter[str] = Counter()
         self._composed: defaultdict[str, list[Earlier]] = defaultdict(list)

@@ -136,7 +136,7 @@ def json_cases() -> dict[str, Case]:
         "1e400 in JSON": (odd("1e400"), MARKUP),
         "an integer of a hundred thousand digits": (odd("9" * 100_000), MARKUP),
         "an integer of four thousand digits": (odd("9" * 4_000), TAKEN),
-        "lone surrogate": (odd('"\\ud800"'), TAKEN),
+        "lone surrogate": (odd('"\\ud800"'), MARKUP),
         "duplicated keys": (odd('1, "x": 2, "x": 3'), TAKEN),
         "JSON nested deeply": (odd("[" * 100_000), LARGE),
         "JSON in UTF-16": (alert().decode().encode("utf-16"), MARKUP),
@@ -212,8 +212,9 @@ def map_cases() -> dict[str, Case]:
 
 @pytest.mark.fuzz
 def test_whatever_is_hostile_has_its_code_in_bounded_time_and_memory(tmp_path: Path) -> None:
-    cases = markup() | meaning() | json_cases() | map_cases()
-    assert len(cases) == sum(map(len, (markup(), meaning(), json_cases(), map_cases())))
+    groups = [markup(), meaning(), json_cases(), map_cases()]
+    cases = {name: case for group in groups for name, case in group.items()}
+    assert len(cases) == sum(map(len, groups))
     fuzz = load_fuzz()
     report = fuzz.run([(name, payload) for name, (payload, _) in cases.items()], 0, 0, tmp_path)
     assert not report.failures, "\n".join(report.failures)

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -38,7 +38,7 @@ from asterism.voevent.notice import notice_key
 from asterism.voevent.send import send
 from asterism.voevent.spool import TAKEN
 from benchmarks.harness import Bench, machine
-from benchmarks.notice_stream import notice_stream
+from benchmarks.notice_stream import MIX, notice_stream
 
 RATE = 50.0
 """Notices sent in a second."""
@@ -219,6 +219,7 @@ def stream_through(settings: Settings, seconds: float, log: IO[bytes]) -> tuple[
     facts = {
         "notices": count,
         "rate_per_s": RATE,
+        "of_50": MIX,
         "bytes": sum(map(len, payloads)),
         "look_interval_s": LOOK_SECONDS,
         "latest_sending_s": round(late, 3),
@@ -266,13 +267,13 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def main(arguments: Sequence[str] | None = None, run: Callable[..., Any] = stream_through) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and return the exit code."""
     bench = Bench("notices", arguments)
     with TemporaryDirectory(prefix="asterism-notices-") as name:
         folder = Path(name)
         with _children_log(folder) as log, installation(folder) as settings:
-            latencies, bench.facts = run(settings, 15.0 if bench.quick else 60.0, log)
+            latencies, bench.facts = stream_through(settings, 15.0 if bench.quick else 60.0, log)
             for percent in (50, 95, 99):
                 bench.state(f"ack_to_graph_p{percent}", percentile(latencies, percent), "s")
             bench.state("voevent_project", project_rate(settings, log), "notices/s")

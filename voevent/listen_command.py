@@ -138,7 +138,7 @@ def _state_text(state: dict[str, Any]) -> str:
         f"listening (pid {state['pid']})" if state["listening"] else "nobody listens; the last state of the feeds:"
     ]
     for feed in state["feeds"]:
-        lines.append(f"{feed['name']}  {'DEAF' if feed['deaf'] else 'hears'}  {_connection(feed)}")
+        lines.append(f"{feed['name']}  {'DEAF, ' if feed['deaf'] else ''}{_connection(feed)}")
         counts = ", ".join(f"{feed[name]} {name}" for name in _COUNTS)
         lines.append(f"  {counts}; {_or_unknown(feed['projected'])} of {feed['deliveries']} in the graph")
         if feed["problem"]:

@@ -142,13 +142,18 @@ def keep_running(start: Callable[[], StreamingQuery], stop: threading.Event, unt
             if _ended(query, stop):
                 return
         except StreamingQueryException as error:
-            failures += 1
+            failures = 1 if _worked(query) else failures + 1
             reason = str(error).splitlines()[0]
             if until_caught_up and failures >= _TRIES_UNTIL_CAUGHT_UP:
                 raise ApplicationError(f"the query failed {failures} times, last: {reason}") from error
             wait = min(_LONGEST_WAIT, 2.0 ** (failures - 1))
             _log.error("query failed, will start again", reason=reason, wait_s=wait, failures=failures)
             stop.wait(wait)
+
+
+def _worked(query: StreamingQuery) -> bool:
+    """Tell whether a query finished a batch before it failed: then it is the first failure of a new series."""
+    return any(progress["numInputRows"] > 0 for progress in query.recentProgress)
 
 
 def _ended(query: StreamingQuery, stop: threading.Event) -> bool:

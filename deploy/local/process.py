@@ -68,6 +68,7 @@ class ServiceProcess:
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, log, 1),
                     (os.POSIX_SPAWN_DUP2, log, 2),
+                    *((os.POSIX_SPAWN_CLOSE, inherited) for inherited in _inheritable()),
                 ],
                 setsid=True,
             )
@@ -121,6 +122,18 @@ class ServiceProcess:
                 if wanted in process.cmdline() and is_alive(process):
                     return process
         return None
+
+
+def _inheritable() -> list[int]:
+    """Return our open files that a child would hold on to, such as the lock of a caller's ``flock``."""
+    folder = Path("/proc/self/fd")
+    opened = [int(entry.name) for entry in folder.iterdir()] if folder.is_dir() else []
+    found = []
+    for descriptor in sorted(opened):
+        with contextlib.suppress(OSError):  # the listing's own is closed by now
+            if descriptor > 2 and os.get_inheritable(descriptor):
+                found.append(descriptor)
+    return found
 
 
 def is_alive(process: psutil.Process) -> bool:

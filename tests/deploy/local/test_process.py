@@ -52,6 +52,13 @@ def test_a_started_process_is_found_again_and_stopped(service: ServiceProcess, l
     assert not service.stop()
 
 
+def test_a_started_process_holds_no_file_of_ours(service: ServiceProcess, launcher: Path, tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        started = service.start(launcher, {})
+        assert str(tmp_path / "lock") not in {file.path for file in started.open_files()}
+
+
 def test_a_killed_process_leaves_a_stale_record_that_is_removed(
     service: ServiceProcess, launcher: Path, tmp_path: Path
 ) -> None:

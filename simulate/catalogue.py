@@ -14,7 +14,7 @@ from asterism.simulate.lightcurves import CATALOGUED, HOSTED, Kind
 from asterism.simulate.sky import KINDS, Floats, Objects, Patch, draw_anywhere
 from asterism.sky.cone import offset
 
-CATALOGUE = "asterism-sim"
+CATALOGUE = "asterism_sim"
 
 SCHEMA = pa.schema(
     [

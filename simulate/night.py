@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from asterism.simulate.alerts import Alerts
 from asterism.simulate.catalogue import draw_catalogue
+from asterism.simulate.decoys import draw_decoys
 from asterism.simulate.events import Counterpart, SimulatedEvent, TimedNotice
 from asterism.simulate.identifiers import Identifiers
 from asterism.simulate.observe import Shots, Sightings, Tile, join, number, observe_objects, observe_shots
@@ -155,6 +156,9 @@ def build_night(
     scene = draw_scene(scenario, seed, schedules, rng, sky_map)
     patches = _patches(scene)
     objects = [draw_crowd(rng, patch, start, start + NIGHTS) for patch in patches]
+    if scenario != "gw170817":
+        around = zip(scene.events, patches, strict=False)
+        objects += [draw_decoys(rng, event, patch) for event, patch in around]
     truths: dict[Counterpart, list[str]] = {}
     for event in scene.events:
         if event.counterpart is not None:

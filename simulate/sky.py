@@ -57,9 +57,9 @@ class Crowd:
 
 
 CROWDS = {
-    "gw": Crowd(0.015, 0.028, 0.009, 0.006, area_deg2=240.0, fast_transients=0.075),
-    "grb": Crowd(0.006, 0.009, 0.003, 0.002, area_deg2=420.0, fast_transients=0.004, afterglows=0.005),
-    "neutrino": Crowd(0.04, 0.04, 0.05, 0.05, nuclear_flares=0.7, area_deg2=6.0),
+    "gw": Crowd(0.015, 0.024, 0.009, 0.006, area_deg2=240.0, fast_transients=0.055),
+    "grb": Crowd(0.006, 0.008, 0.003, 0.002, area_deg2=420.0, fast_transients=0.003, afterglows=0.004),
+    "neutrino": Crowd(0.03, 0.03, 0.05, 0.05, nuclear_flares=0.5, area_deg2=6.0),
     "gw170817": Crowd(0.20, 0.10, 0.05, 0.04, area_deg2=32.0),
     "quiet": Crowd(0.020, 0.010, 0.008, 0.006, area_deg2=230.0),
 }

@@ -128,13 +128,13 @@ def superevent(rng: np.random.Generator, place: Place, t0: float, number: int, v
 
 
 def retracted_superevent(rng: np.random.Generator, place: Place, t0: float, number: int) -> SimulatedEvent:
-    """Draw a glitch: a preliminary map of an event that never was, retracted the next day."""
+    """Draw a glitch: a preliminary map of an event that never was, retracted three days later."""
     ra, dec = place()
     name = superevent_name(t0, number)
     arc = Arc.around(ra, dec, float(rng.uniform(0.0, 360.0)), (1.0, 5.0), (0.0, 0.0), float(rng.uniform(50.0, 80.0)))
     sky_map = draw_map(arc, (180.0, 50.0))
     content = map_fits(sky_map, name, mjd_tai_to_iso(t0))
-    sent, withdrawn = t0 + 5 * MINUTE, t0 + 1.6
+    sent, withdrawn = t0 + 5 * MINUTE, t0 + 3.0
     first = lvk_alert(name, "PRELIMINARY", sent, t0=t0, sky_map=content, far_hz=3e-7, p_terrestrial=0.6)
     last = lvk_alert(name, "RETRACTION", withdrawn, t0=t0, sky_map=None)
     notices = (

@@ -61,9 +61,11 @@ def draw_decoys(rng: np.random.Generator, event: SimulatedEvent, patch: Patch) -
         The sky around it.
     """
     truth, parts = event.counterpart, [Objects.of(Kind.AFTERGLOW, *(np.empty(0) for _ in range(5)))]
+    if truth is None:
+        return parts[0]
     ra, dec = patch.draw(rng, _TRIES)
     level = event.localizations[-1].credible_level(ra, dec)
-    for sort in () if truth is None else _SORTS[event.kind]:
+    for sort in _SORTS[event.kind]:
         there = np.flatnonzero((level > sort.level[0]) & (level < sort.level[1]))[:EACH]
         n = len(there)
         epoch = event.t0_mjd_tai + rng.uniform(*sort.epoch, n)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -60,7 +61,8 @@ def run_demo(settings: Settings, plan: DemoPlan, *, once: bool, quiet: bool = Fa
             schema_folder=night / "schemas", catalogues=(night / "catalogue.parquet",), log_level="WARNING"
         )
         configure_logs(inner.log_level, as_json=inner.log_json)
-        with stop_on_signals() as stop, connect(inner) as driver:
+        known = json.dumps([str(path) for path in inner.catalogues])
+        with environment("ASTERISM_CATALOGUES", known), stop_on_signals() as stop, connect(inner) as driver:
             initialise(driver, inner.neo4j_database)
             with session(inner) as spark:
                 played = play(spark, driver, inner, plan, stop)
@@ -79,6 +81,20 @@ def run_demo(settings: Settings, plan: DemoPlan, *, once: bool, quiet: bool = Fa
                     console.print("serving until Ctrl-C", style="bold")
                     stop.wait()
     return summary
+
+
+@contextmanager
+def environment(name: str, value: str) -> Iterator[None]:
+    """Set a variable for the processes started meanwhile: Spark's workers read their settings from it."""
+    former = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if former is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = former
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from asterism.simulate.events import SimulatedEvent
 from asterism.simulate.lightcurves import Kind
 from asterism.simulate.sky import Objects, Patch
 
-EACH = 2
+LATE, OUTLYING = 5, 2
 """Decoys of either sort an event."""
 _DENSE, _THIN = (0.0, 0.25), (0.90, 0.98)
 """Credible levels at which they lie."""
@@ -24,26 +24,27 @@ _TRIES = 20_000
 
 @dataclass(frozen=True)
 class _Sort:
-    """A sort of decoy: kind, epoch relative to the event [d], stretch, and credible level, each drawn from a range."""
+    """A sort of decoy: epoch relative to the event [d], stretch and credible level are drawn from ranges."""
 
     kind: Kind
     epoch: tuple[float, float]
     shape: tuple[float, float]
     level: tuple[float, float]
+    number: int
 
 
 _SORTS = {
     "gw": (
-        _Sort(Kind.FAST_TRANSIENT, (2.6, 4.0), (1.05, 1.25), _DENSE),
-        _Sort(Kind.FAST_TRANSIENT, (-0.1, 0.3), (1.05, 1.25), _THIN),
+        _Sort(Kind.FAST_TRANSIENT, (2.2, 3.8), (1.05, 1.25), _DENSE, LATE),
+        _Sort(Kind.FAST_TRANSIENT, (-0.1, 0.3), (1.05, 1.25), _THIN, OUTLYING),
     ),
     "grb": (
-        _Sort(Kind.DWARF_NOVA, (1.5, 3.5), (0.85, 1.0), _DENSE),
-        _Sort(Kind.AFTERGLOW, (-0.1, 0.1), (0.9, 1.25), _THIN),
+        _Sort(Kind.DWARF_NOVA, (1.5, 3.5), (0.85, 1.0), _DENSE, LATE),
+        _Sort(Kind.AFTERGLOW, (-0.1, 0.1), (0.9, 1.25), _THIN, OUTLYING),
     ),
     "neutrino": (
-        _Sort(Kind.NUCLEAR_FLARE, (-12.0, -4.0), (0.8, 1.25), _DENSE),
-        _Sort(Kind.TDE, (-100.0, -40.0), (0.9, 1.25), _THIN),
+        _Sort(Kind.NUCLEAR_FLARE, (-12.0, -4.0), (0.8, 1.25), _DENSE, LATE),
+        _Sort(Kind.TDE, (-100.0, -40.0), (0.9, 1.25), _THIN, OUTLYING),
     ),
 }
 
@@ -66,7 +67,7 @@ def draw_decoys(rng: np.random.Generator, event: SimulatedEvent, patch: Patch) -
     ra, dec = patch.draw(rng, _TRIES)
     level = event.localizations[-1].credible_level(ra, dec)
     for sort in _SORTS[event.kind]:
-        there = np.flatnonzero((level > sort.level[0]) & (level < sort.level[1]))[:EACH]
+        there = np.flatnonzero((level > sort.level[0]) & (level < sort.level[1]))[: sort.number]
         n = len(there)
         epoch = event.t0_mjd_tai + rng.uniform(*sort.epoch, n)
         mag = truth.mag + rng.uniform(-0.5, 0.2, n)

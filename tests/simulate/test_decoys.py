@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asterism.simulate.decoys import EACH, draw_decoys
+from asterism.simulate.decoys import LATE, OUTLYING, draw_decoys
 from asterism.simulate.night import build_night
 from asterism.simulate.sky import CROWDS, Patch
 
@@ -17,11 +17,11 @@ def test_late_ones_lie_where_it_is_dense_and_outlying_ones_where_it_is_thin(scen
     decoys = draw_decoys(np.random.default_rng(1), event, patch)
     truth = event.counterpart
     assert truth is not None
-    assert len(decoys) == 2 * EACH
+    assert len(decoys) == LATE + OUTLYING
     level = event.localizations[-1].credible_level(decoys.ra, decoys.dec)
-    assert (level[:EACH] < 0.25).all()
-    assert ((level[EACH:] > 0.9) & (level[EACH:] < 0.98)).all()
-    assert (np.abs(decoys.epoch[:EACH] - truth.epoch) > 1.0).all()
+    assert (level[:LATE] < 0.25).all()
+    assert ((level[LATE:] > 0.9) & (level[LATE:] < 0.98)).all()
+    assert (np.abs(decoys.epoch[:LATE] - truth.epoch) > 1.0).all()
     assert (np.abs(decoys.mag - truth.mag) <= 0.5).all()
 
 

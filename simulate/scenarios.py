@@ -145,11 +145,14 @@ def _draw_events(
 
 
 def _some_time(rng: np.random.Generator, first: int, make: Callable[[float], SimulatedEvent]) -> SimulatedEvent:
-    """Return an event at a random time of its day: another one where clouds would hide the counterpart."""
-    for _ in range(_TIMES):
+    """Return an event at a random time of its day: another one where clouds or the moon would hide the counterpart.
+
+    Where no time of that day will do, it happens the day after.
+    """
+    for later in range(2 * _TIMES):
         with suppress(NothingVisibleError):
-            return make(first + NIGHTS_BEFORE + float(rng.uniform(0.15, 0.9)))
-    raise NothingVisibleError(f"no counterpart can be followed on night {first + NIGHTS_BEFORE}")
+            return make(first + NIGHTS_BEFORE + later // _TIMES + float(rng.uniform(0.15, 0.9)))
+    raise NothingVisibleError(f"no counterpart can be followed on night {first + NIGHTS_BEFORE} nor on the next")
 
 
 def _place(rng: np.random.Generator, ra: float) -> Place:

@@ -1,8 +1,9 @@
 """Decoys: what is like a counterpart in all but one thing, so that a night shows what each kind of evidence is worth.
 
 Each event with a counterpart gets a few. *Late* ones lie where the localization is dense but begin at the wrong time;
-*outlying* ones begin with the event but lie where it is thin. In the real sky both are rare; here they are planted,
-and nothing marks them: association knows them from the counterpart only by time or place.
+*outlying* ones begin with the event but lie where it is thin. Their hosts are as far away as the counterpart's. In the
+real sky all that is rare; here they are planted, and nothing marks them: association knows them from the counterpart
+only by time or place.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from asterism.simulate.events import SimulatedEvent
 from asterism.simulate.lightcurves import Kind
 from asterism.simulate.sky import Objects, Patch
 
-LATE, OUTLYING = 5, 2
+LATE, OUTLYING = 5, 3
 """Decoys of either sort an event."""
 _DENSE, _THIN = (0.0, 0.25), (0.90, 0.98)
 """Credible levels at which they lie."""

@@ -156,9 +156,13 @@ def build_night(
     scene = draw_scene(scenario, seed, schedules, rng, sky_map)
     patches = _patches(scene)
     objects = [draw_crowd(rng, patch, start, start + NIGHTS) for patch in patches]
+    distances: dict[int, float] = {}
     if scenario != "gw170817":
-        around = zip(scene.events, patches, strict=False)
-        objects += [draw_decoys(rng, event, patch) for event, patch in around]
+        for event, patch in zip(scene.events, patches, strict=False):
+            decoys, first = draw_decoys(rng, event, patch), sum(map(len, objects))
+            if event.counterpart is not None:
+                distances |= dict.fromkeys(range(first, first + len(decoys)), event.counterpart.distance_mpc)
+            objects.append(decoys)
     truths: dict[Counterpart, list[str]] = {}
     for event in scene.events:
         if event.counterpart is not None:
@@ -172,7 +176,7 @@ def build_night(
     for schedule, wanted in zip(schedules, (ztf, lsst), strict=True):
         seen, site = _observe(rng, schedule, patches, everything, site, wanted)
         tiles.append(seen)
-    distances = {first_truth + i: truth.distance_mpc for i, truth in enumerate(truths)}
+    distances |= {first_truth + i: truth.distance_mpc for i, truth in enumerate(truths)}
     catalogue = draw_catalogue(
         rng, patches, everything, distances, f"{scenario}-{seed}", ngc4993=scenario == "gw170817"
     )

@@ -25,6 +25,14 @@ def test_late_ones_lie_where_it_is_dense_and_outlying_ones_where_it_is_thin(scen
     assert (np.abs(decoys.mag - truth.mag) <= 0.5).all()
 
 
+def test_the_hosts_of_decoys_are_as_far_away_as_the_counterparts() -> None:
+    night = build_night("bns", 3, ztf=0, lsst=0)
+    truth = night.events[0].counterpart
+    assert truth is not None
+    at_its_distance = [d for d in night.catalogue["distanceMpc"].to_pylist() if d == truth.distance_mpc]
+    assert LATE + OUTLYING + 1 >= len(at_its_distance) > (LATE + OUTLYING) / 2
+
+
 def test_an_event_without_counterpart_has_none() -> None:
     (glitch,) = (event for event in build_night("full", 3, ztf=0, lsst=0).events if event.retracted)
     patch = Patch.around(glitch.localizations, CROWDS[glitch.crowd])

@@ -124,14 +124,17 @@ class Lake:
         found = (self.root / "detections").glob(f"survey=*/night=*/{prefix}*.parquet")
         return sorted({path.stem for path in found})
 
-    def detections_of(self, window: str) -> pa.Table:
-        """Return the detections of one window (schema `DETECTION`)."""
+    def detections_of(self, window: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the detections of one window; some columns of `DETECTION`, all if not given."""
+        wanted = list(DETECTION.names if columns is None else columns)
         folder = self.root / "detections"
         files = [str(path) for path in sorted(folder.glob(f"survey=*/night=*/{_checked(window)}.parquet"))]
+        if not files:
+            return DETECTION.empty_table().select(wanted)
         rows = ds.dataset(
             files, schema=DETECTION, format="parquet", partitioning=_PARTITIONING, partition_base_dir=str(folder)
         )
-        return rows.to_table(columns=DETECTION.names)
+        return rows.to_table(columns=wanted)
 
     def dead_letters(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return packets that are still refused, each delivery position once.

@@ -68,16 +68,22 @@ class Classifier:
         self._database = settings.neo4j_database
         self._lake = Lake(settings.lake_path)
         self._tail = LedgerTail(self._lake)
+        self._watched: set[str] = set()
         self._waiting: set[str] = set()
 
     def round(self) -> int:
         """Classify what batches touched since the last round; return the number of objects.
 
-        What an error left undone is done in the next round.
+        An object that was once seen in a region is classified again whenever it is seen, also outside the event's
+        window: so its class follows from its alerts, not from how they were cut into batches. What an error left undone
+        is done in the next round.
         """
         for window in self._tail.new_windows():
             rows = self._lake.side_table(REGION_MATCHES, window, ["objectKey"])
-            self._waiting.update([] if rows is None else rows["objectKey"].drop_null().to_pylist())
+            self._watched.update([] if rows is None else rows["objectKey"].drop_null().to_pylist())
+            if self._watched:
+                seen = self._lake.detections_of(window, ["objectKey"])["objectKey"].drop_null()
+                self._waiting.update(self._watched.intersection(seen.to_pylist()))
         done = sorted(self._waiting)
         for start in range(0, len(done), _OBJECTS):
             curves = _light_curves(self._driver, self._database, done[start : start + _OBJECTS])

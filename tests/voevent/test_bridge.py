@@ -41,10 +41,18 @@ HANDLER = '''
 
 import base64
 import os
+from contextlib import suppress
+from importlib import import_module
 
 from comet.icomet import IHandler
 from twisted.plugin import IPlugin
 from zope.interface import implementer
+
+
+# Comet's threads race for the first import of the driver of its database, and the loser discards its event.
+for driver in ("dbm.gnu", "dbm.ndbm", "dbm.dumb"):
+    with suppress(ImportError):
+        import_module(driver)
 
 
 @implementer(IPlugin, IHandler)

@@ -7,18 +7,18 @@ It writes to a folder and not to the journal, because a journal has one writer a
 process may be stopped while the other goes on. A file is named by the hash of its bytes and appears whole (temporary
 name, fsync, rename, fsync of the folder), so the same event never makes two. What the plugin cannot mend is that Comet
 acknowledges an event before any handler sees it; the listener's own receiver does not. It does mend a smaller loss:
-Comet looks events up in a database from several threads, and when two are the first to import its driver, one fails and
-its event is discarded. Here the drivers are imported before Comet starts.
+Comet looks events up in a database from several threads, and when two are the first to look for its driver, one fails
+and its event is discarded. Here the driver is found before Comet starts.
 """
 
 from __future__ import annotations
 
+import dbm
 import hashlib
 import os
 from collections.abc import Iterable
-from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import comet.log
@@ -29,9 +29,8 @@ from zope.interface import implementer  # type: ignore[import-untyped]
 
 _SPOOL = "spool"
 
-for _driver in ("dbm.gnu", "dbm.ndbm", "dbm.dumb"):
-    with suppress(ImportError):
-        import_module(_driver)
+with TemporaryDirectory() as _folder:
+    dbm.open(str(Path(_folder) / "first"), "c").close()
 
 
 @implementer(IPlugin, IHandler, IHasOptions)

@@ -7,13 +7,11 @@ running batch.
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
 
 from prometheus_client import start_http_server
 from pyspark.errors import StreamingQueryException
@@ -21,15 +19,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from asterism.deploy.errors import ApplicationError
-from asterism.graph.association.follow import Associator
-from asterism.graph.association.rules import load_rules
+from asterism.deploy.follower import following_apart, rounds_of
+from asterism.deploy.signals import stop_on_signals
 from asterism.graph.connection import connect
 from asterism.graph.jobs.graphframes import graphframes_jars
-from asterism.ingest.science import Classifier
 from asterism.ingest.stream import start_alert_query
 from asterism.logs import get_logger
 from asterism.metrics import REGISTRY
-from asterism.rounds import repeat
 from asterism.settings import Settings
 from asterism.spark import spark_session
 from asterism.voevent.stream import start_notice_query
@@ -59,14 +55,14 @@ def run_application(settings: Settings, *, until_caught_up: bool = False) -> Non
     """
     if settings.metrics_port is not None:
         start_http_server(settings.metrics_port, addr="127.0.0.1", registry=REGISTRY)
-    with stop_on_signals() as stop, session(settings) as spark, connect(settings) as driver:
-        rounds = (Classifier(driver, settings).round, Associator(driver, settings, load_rules()).round)
+    with stop_on_signals() as stop, session(settings) as spark:
         if until_caught_up:
             run_queries(spark, settings, stop, until_caught_up=True)
-            for work in rounds:
-                work()
+            with connect(settings) as driver:
+                for work in rounds_of(driver, settings):
+                    work()
             return
-        with following(rounds, stop):
+        with following_apart(settings, stop):
             run_queries(spark, settings, stop)
 
 
@@ -89,20 +85,6 @@ def run_queries(
 
 
 @contextmanager
-def following(rounds: Sequence[Callable[[], object]], stop: threading.Event) -> Iterator[None]:
-    """Do rounds of work that follows the stream, each kind in a thread, while the block runs."""
-    threads = [threading.Thread(target=repeat, args=(work, stop)) for work in rounds]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-
-@contextmanager
 def session(settings: Settings) -> Iterator[SparkSession]:
     """Open a Spark session and stop it with the block."""
     spark = spark_session(settings, "asterism", graphframes_jars(settings.cache))
@@ -110,27 +92,6 @@ def session(settings: Settings) -> Iterator[SparkSession]:
         yield spark
     finally:
         spark.stop()
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Give an event that SIGINT and SIGTERM set; outside the main thread signals are left alone."""
-    stop = threading.Event()
-
-    def request_stop(number: int, frame: FrameType | None) -> None:
-        del frame
-        _log.info("stopping after the running batch", signal=signal.Signals(number).name)
-        stop.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def keep_running(start: Callable[[], StreamingQuery], stop: threading.Event, until_caught_up: bool) -> None:

@@ -15,12 +15,10 @@ from typing import Any
 from neo4j import Driver
 from pyspark.sql import SparkSession
 
-from asterism.deploy.application import following, run_queries
+from asterism.deploy.application import run_queries
 from asterism.deploy.demo.children import child, finish, first_line
-from asterism.graph.association.follow import Associator
-from asterism.graph.association.rules import load_rules
+from asterism.deploy.follower import following, rounds_of
 from asterism.ingest.reconcile import packets_received
-from asterism.ingest.science import Classifier
 from asterism.lake import Lake
 from asterism.progress import Advance, progress
 from asterism.settings import Settings
@@ -77,8 +75,7 @@ def play(spark: SparkSession, driver: Driver, settings: Settings, plan: DemoPlan
     KeyboardInterrupt
         If `stop` is set meanwhile.
     """
-    classifier, associator = Classifier(driver, settings), Associator(driver, settings, load_rules())
-    rounds = (classifier.round, associator.round)
+    rounds = rounds_of(driver, settings)
     with (
         receiving(settings) as (port, spool),
         playing(settings, plan) as generator,

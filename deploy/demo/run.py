@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 from neo4j import Driver
 
-from asterism.deploy.application import session, stop_on_signals
+from asterism.deploy.application import session
 from asterism.deploy.demo.children import child, first_line
 from asterism.deploy.demo.night import DemoPlan, Played, open_links, play
 from asterism.deploy.demo.picture import draw
@@ -23,6 +23,7 @@ from asterism.deploy.demo.ranking import Ranking, rank
 from asterism.deploy.demo.report import QUERY, show, summarise
 from asterism.deploy.errors import DemoError
 from asterism.deploy.local.stack import LocalStack
+from asterism.deploy.signals import stop_on_signals
 from asterism.formats import replace_file
 from asterism.graph.association.follow import Associator
 from asterism.graph.association.rules import load_rules

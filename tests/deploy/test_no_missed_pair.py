@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 from scipy.optimize import brentq
 
-from asterism.deploy.application import following
 from asterism.deploy.demo.night import streaming
+from asterism.deploy.follower import following
 from asterism.graph.association.follow import Associator
 from asterism.graph.association.regions import latest_version
 from asterism.graph.association.rules import RuleSet, load_rules

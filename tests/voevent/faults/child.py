@@ -155,7 +155,8 @@ def run_twistd() -> None:
 
 
 def run_notices() -> None:
-    from asterism.deploy.application import keep_running, session, stop_on_signals
+    from asterism.deploy.application import keep_running, session
+    from asterism.deploy.signals import stop_on_signals
     from asterism.logs import configure_logs
     from asterism.settings import load_settings
     from asterism.voevent.stream import start_notice_query

@@ -1,0 +1,106 @@
+"""The work that follows the streams: classes and candidate links, in rounds, in a process of its own.
+
+Beside the queries in one Python process it would make every notice wait for the interpreter's lock. The child is nicer
+than the streams, ends with its parent, and is started again if it dies: what a round left undone the next one does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+
+from neo4j import Driver
+
+from asterism.deploy.signals import stop_on_signals
+from asterism.graph.association.follow import Associator
+from asterism.graph.association.rules import load_rules
+from asterism.graph.connection import connect
+from asterism.ingest.science import Classifier
+from asterism.logs import configure_logs, get_logger
+from asterism.rounds import repeat
+from asterism.settings import Settings
+
+_NICER = 5
+_PAUSE_SECONDS = 5.0
+_log = get_logger("deploy.follower")
+
+
+def rounds_of(driver: Driver, settings: Settings) -> tuple[Callable[[], object], ...]:
+    """Return one round of each kind of work that follows the streams."""
+    return Classifier(driver, settings).round, Associator(driver, settings, load_rules()).round
+
+
+@contextmanager
+def following(rounds: Sequence[Callable[[], object]], stop: threading.Event) -> Iterator[None]:
+    """Do rounds of work, each kind in a thread, while the block runs; an error that is none of ours sets `stop`, and is
+    raised at the end.
+    """
+    failed: list[BaseException] = []
+
+    def run(work: Callable[[], object]) -> None:
+        try:
+            repeat(work, stop)
+        except BaseException as error:
+            failed.append(error)
+            stop.set()
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in rounds]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    if failed:
+        raise failed[0]
+
+
+@contextmanager
+def following_apart(settings: Settings, stop: threading.Event) -> Iterator[None]:
+    """Do that work in a child process while the block runs."""
+    keeper = threading.Thread(target=_keep, args=(settings, stop))
+    keeper.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        keeper.join()
+
+
+def _keep(settings: Settings, stop: threading.Event) -> None:
+    """Run the child, and again when it dies, until `stop` is set."""
+    processes = multiprocessing.get_context("spawn")
+    while not stop.is_set():
+        theirs, ours = processes.Pipe(duplex=False)
+        child = processes.Process(target=_follow, args=(settings, theirs), name="asterism-follower")
+        child.start()
+        theirs.close()
+        while child.is_alive() and not stop.wait(0.5):
+            pass
+        ours.close()
+        child.join()
+        if not stop.is_set():
+            _log.error("follower died, will start again", exit_code=child.exitcode, wait_s=_PAUSE_SECONDS)
+            stop.wait(_PAUSE_SECONDS)
+
+
+def _follow(settings: Settings, parent: Connection) -> None:
+    """Follow until the parent closes its end of the pipe, as its death does, or a signal comes: the child's life."""
+    os.nice(_NICER)
+    configure_logs(settings.log_level, as_json=settings.log_json)
+    with stop_on_signals() as stop:
+        threading.Thread(target=_until_closed, args=(parent, stop), daemon=True).start()
+        with connect(settings) as driver, following(rounds_of(driver, settings), stop):
+            stop.wait()
+
+
+def _until_closed(parent: Connection, stop: threading.Event) -> None:
+    with suppress(OSError):
+        parent.poll(None)
+    stop.set()

@@ -52,7 +52,7 @@ class Settings(BaseSettings):
         None, description="Folder of <id>.avsc writer schemas, tried before the registry"
     )
     catalogues: tuple[Path, ...] = Field((), description="Catalogues (Parquet) that objects are matched with")
-    trigger_seconds: float = Field(1.0, gt=0, description="Interval of the micro-batches of alerts, at most 0.1 s of notices [s]")
+    trigger_seconds: float = Field(1.0, gt=0, description="Interval of micro-batches [s]; notices: at most 0.1 s")
     max_packets_per_batch: int = Field(5000, gt=0, description="Most packets one micro-batch takes from Kafka")
     spark_master: str = Field("local[2]", description="Spark master")
     spark_driver_memory: str = Field("2g", description="Heap of the Spark driver JVM")

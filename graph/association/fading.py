@@ -25,8 +25,9 @@ FEWEST_MEASURED = 30
 """With fewer of them the rule set's density is used."""
 KERNEL = 0.08
 """Width of the kernels [mag/d]."""
-UNSEEN_WEIGHT, UNSEEN_SIGMA = 0.02, 1.0
-"""A broad part of the background that a finite sample may have missed: weight, and width [mag/d]."""
+UNSEEN_WEIGHT, UNSEEN_WIDTH = 0.02, 1.0
+"""What a finite sample of the background may have missed: weight, and width [mag/d] of a Cauchy density, whose tail
+keeps a fade rate never seen before from deciding alone (judgement)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ def fade_term(found: FadeRates, fade: Fade, sample: Floats | None = None, sample
     else:
         width = np.hypot(error, KERNEL)[:, None]
         kernels = logsumexp(_log_normal(rate[:, None], good[None, :], width), axis=1) - np.log(good.size)
-        unseen = _log_normal(rate, 0.0, np.hypot(UNSEEN_SIGMA, error))
+        unseen = _log_cauchy(rate, np.hypot(UNSEEN_WIDTH, error))
         background = np.logaddexp(np.log1p(-UNSEEN_WEIGHT) + kernels, np.log(UNSEEN_WEIGHT) + unseen)
     term[known] = signal - background
     return term
@@ -106,6 +107,10 @@ def _signal(rate: Floats, error: Floats, slope: Floats, laws: tuple[FadeLaw, ...
             densities.append(np.log(weight) + density)
     with np.errstate(divide="ignore"):
         return np.asarray(logsumexp(densities, axis=0) - np.log(np.sum(weights, axis=0)), dtype=np.float64)
+
+
+def _log_cauchy(value: Floats, width: Floats) -> Floats:
+    return np.asarray(-np.log(np.pi * width) - np.log1p((value / width) ** 2), dtype=np.float64)
 
 
 def _log_normal(value: Floats, mean: float | Floats, sigma: Floats) -> Floats:

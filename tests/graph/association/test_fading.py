@@ -83,3 +83,10 @@ def test_the_measured_background_is_the_density_of_the_off_source_objects() -> N
 
 def test_an_unknown_rate_has_no_term() -> None:
     assert np.isnan(fade_term(rates(np.nan, np.nan, np.nan, np.nan), POWER)).all()
+
+
+@pytest.mark.parametrize("rate", [1.0, 3.0, 6.0, 12.0])
+def test_a_rate_never_seen_before_does_not_decide_alone(rate: float) -> None:
+    sample, error = np.random.default_rng(1).normal(0.0, 0.1, 1000), np.full(1000, 0.05)
+    expected = Fade((FadeLaw(1.0, "line", rate, 0.4),), 0.0, 0.1)
+    assert 0.0 < fade_term(rates(rate), expected, sample, error)[0] < 9.5

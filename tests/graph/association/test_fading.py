@@ -89,4 +89,4 @@ def test_an_unknown_rate_has_no_term() -> None:
 def test_a_rate_never_seen_before_does_not_decide_alone(rate: float) -> None:
     sample, error = np.random.default_rng(1).normal(0.0, 0.1, 1000), np.full(1000, 0.05)
     expected = Fade((FadeLaw(1.0, "line", rate, 0.4),), 0.0, 0.1)
-    assert 0.0 < fade_term(rates(rate), expected, sample, error)[0] < 9.5
+    assert 0.0 < fade_term(rates(rate), expected, sample, error)[0] < 10.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +23,11 @@ from asterism.ingest.reconcile import packets_received
 from asterism.lake import Lake
 from asterism.progress import Advance, progress
 from asterism.settings import Settings
+from asterism.voevent.read import read_payload
 from asterism.voevent.send import send
 
 _LOOK_SECONDS = 0.5
+_HOLD_SECONDS = 120.0
 _LINKS = (
     "MATCH (e:Event) OPTIONAL MATCH (:Object)-[c:CANDIDATE_FOR]->(e) WHERE c.open "
     "RETURN e.key AS key, count(c) AS links"
@@ -147,6 +150,7 @@ class Watch:
         self._folder = settings.home / "night" / "notices"
         self._driver, self._port, self._spool = driver, port, spool
         self._delivered: set[str] = set()
+        self._held: dict[str, float] = {}
         self.most_links: Counter[str] = Counter()
 
     def until_all_is_in(self, generator: Popen[str], advance: Advance, stop: threading.Event) -> dict[str, Any]:
@@ -161,14 +165,15 @@ class Watch:
             if truth is None and generator.poll() is not None:
                 truth = json.loads(finish(generator, "the simulator"))
                 self.deliver()
-            if truth is not None and received >= truth["alerts"]["packets"] and self._notices() >= len(self._delivered):
+            if truth is not None and received >= truth["alerts"]["packets"] and self._all_projected():
                 return dict(truth)
         raise KeyboardInterrupt
 
     def deliver(self) -> None:
         """Deliver the notices written since the last call, in the order of their times of writing."""
-        waiting = [path for path in self._folder.glob("[!.]*") if path.name not in self._delivered]
-        for path in sorted(waiting, key=lambda path: path.stat().st_mtime_ns):
+        for path in sorted(self._waiting(), key=lambda path: path.stat().st_mtime_ns):
+            if self._too_early(path):
+                continue
             if path.suffix == ".xml":
                 send(path.read_bytes(), "127.0.0.1", self._port)
             else:
@@ -177,14 +182,28 @@ class Watch:
                 part.rename(self._spool / path.name)
             self._delivered.add(path.name)
 
+    def _too_early(self, path: Path) -> bool:
+        """Tell whether a notice retracts an event that has no link yet: on a slow machine the stream lags behind the
+        night, and there would be nothing to see closed. It is held for two minutes at most.
+        """
+        if "RETRACTION" not in path.name:
+            return False
+        event = read_payload(path.read_bytes()).notice.event_key
+        until = self._held.setdefault(event, time.monotonic() + _HOLD_SECONDS)
+        return not self.most_links[event] and time.monotonic() < until
+
     def look_at_links(self) -> None:
         """Note how many open links each event has."""
         for key, links in open_links(self._driver).items():
             self.most_links[key] = max(self.most_links[key], links)
 
-    def _notices(self) -> int:
+    def _waiting(self) -> list[Path]:
+        return [path for path in self._folder.glob("[!.]*") if path.name not in self._delivered]
+
+    def _all_projected(self) -> bool:
         with self._driver.session() as session:
-            return int(session.run(_NOTICES).single(strict=True)["n"])
+            projected = int(session.run(_NOTICES).single(strict=True)["n"])
+        return not self._waiting() and projected >= len(self._delivered)
 
 
 def open_links(driver: Driver) -> dict[str, int]:

@@ -24,7 +24,7 @@ from asterism.logs import configure_logs, get_logger
 from asterism.rounds import repeat
 from asterism.settings import Settings
 
-_NICER = 5
+_NICER = 19
 _PAUSE_SECONDS = 5.0
 _log = get_logger("deploy.follower")
 

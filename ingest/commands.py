@@ -65,9 +65,7 @@ def packet(alert_key: str, cutouts: Path | None, raw: Path | None) -> None:
     found = recall(Lake(settings.lake_path), settings.archive_path, alert_key)
     if raw is not None:
         write_raw(raw, found.payload)
-    record = Decoder(SchemaSource(folder=settings.schema_folder, registry=settings.schema_registry)).decode_full(
-        found.payload
-    )
+    record = Decoder(SchemaSource.of(settings)).decode_full(found.payload)
     stem = alert_key.replace(":", "_").replace("/", "_")
     images = [] if cutouts is None else write_stamps(record, cutouts, stem)
     position = {"topic": found.position.topic, "partition": found.position.partition, "offset": found.position.offset}

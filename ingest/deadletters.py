@@ -31,7 +31,7 @@ from asterism.settings import Settings
 LEDGER = "replays"
 """Name of replays in the ledger. Their entries count no packets: those were counted when they arrived."""
 
-POSITION = [*POSITION_COLUMNS, "publishedMs"]
+_POSITION = [*POSITION_COLUMNS, "publishedMs"]
 _CHUNK = 250
 _PREFIX = "replay-"
 
@@ -84,13 +84,13 @@ def replay(settings: Settings, letters: pa.Table, advance: Advance) -> Replayed:
     LakeError, GraphError
         If they cannot be written; replaying again is harmless.
     """
-    decoder = Decoder(SchemaSource(folder=settings.schema_folder, registry=settings.schema_registry))
+    decoder = Decoder(SchemaSource.of(settings))
     lane, lake = HotLane(home=settings.home), Lake(settings.lake_path)
     for window in _unfinished(lake):
         _finish(lane, lake, window, latest_version(lake))
     tried, accepted, refused = 0, 0, Counter[str]()
     for batch in letters.to_batches(max_chunksize=_CHUNK):
-        rows = batch.select(POSITION).to_pylist()
+        rows = batch.select(_POSITION).to_pylist()
         positions = [Position(r["topic"], r["partition"], r["offset"], r["publishedMs"]) for r in rows]
         decoded = decoder.decode(batch["payload"].to_pylist(), positions)
         refused.update(decoded.dead_letters["code"].to_pylist())

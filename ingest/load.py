@@ -48,7 +48,7 @@ def load_files(settings: Settings, paths: Sequence[Path], advance: Advance) -> p
         What became of the packets (schema `asterism.ingest.hot.OUTCOME`).
     """
     ensure_format(settings.archive_path, "archive")
-    decoder = Decoder(SchemaSource(folder=settings.schema_folder, registry=settings.schema_registry))
+    decoder = Decoder(SchemaSource.of(settings))
     lane = HotLane(home=settings.home)
     outcomes = []
     lake = Lake(settings.lake_path)
@@ -58,11 +58,12 @@ def load_files(settings: Settings, paths: Sequence[Path], advance: Advance) -> p
         decoded = decoder.decode([payload for _, payload in chunk], [position for position, _ in chunk])
         rows = pa.Table.from_batches(ingested_rows(decoded), schema=INGESTED)
         with running_batch(lake, LEDGER, partial(latest_version, lake)) as version:
-            lane.write_lake(rows, version)
+            window = window_name(rows)
+            lane.write_lake(rows, version, window)
             passed_on = rows.select(SHUFFLED.names).cast(SHUFFLED)
             lane.write_graph(alerts_of(passed_on))
             outcomes.append(outcomes_of(passed_on))
-            lane.record(outcomes[-1], [window_name(rows)], version, LEDGER, time.monotonic() - started)
+            lane.record(outcomes[-1], [window], version, LEDGER, time.monotonic() - started)
         advance(len(chunk))
     return pa.concat_tables([OUTCOME.empty_table(), *outcomes])
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -23,6 +23,7 @@ from asterism.ingest.errors import (
     SchemaUnknownError,
 )
 from asterism.ingest.writer import MAX_SCHEMA_BYTES
+from asterism.settings import Settings
 
 _MAX_FILES = 100
 
@@ -57,6 +58,11 @@ class SchemaSource:
         self._retry_s = retry_s
         self._found: dict[int, bytes] = {}
         self._failed: dict[int, tuple[float, PacketError]] = {}
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the source that the settings name."""
+        return cls(folder=settings.schema_folder, registry=settings.schema_registry)
 
     def text(self, schema_id: int) -> bytes:
         """Return a writer schema as JSON text.

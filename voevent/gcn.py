@@ -13,7 +13,7 @@ import json
 import re
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -184,8 +184,11 @@ class _Session:
     def __init__(self, intake: Intake, door: KafkaDoor, feed: Feed) -> None:
         self._intake, self._door, self._feed = intake, door, feed
         self._said = ""
+        self._assigned: frozenset[tuple[str, int]] = frozenset()
         self._consumer = Consumer({**door.configuration(), "error_cb": self._error, "stats_cb": self._statistics})
-        self._consumer.subscribe(list(door.topics), on_assign=from_newest_heartbeat)
+        self._consumer.subscribe(
+            list(door.topics), on_assign=self._begin, on_revoke=self._give_back, on_lost=self._give_back
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -219,6 +222,16 @@ class _Session:
         finally:
             self._commit(list(taken.values()))
         return bool(taken)
+
+    def _begin(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Note what the brokers assigned; called before the first of its messages is given out."""
+        self._assigned = frozenset((partition.topic, partition.partition) for partition in partitions)
+        self._feed.assigned(len(self._assigned))
+        from_newest_heartbeat(consumer, partitions)
+
+    def _give_back(self, _: Consumer, __: list[TopicPartition]) -> None:
+        self._assigned = frozenset()
+        self._feed.assigned(0)
 
     def _take(self, message: Message) -> TopicPartition:
         """Put a message on disk and return the place behind it."""
@@ -263,27 +276,41 @@ class _Session:
 
     def _statistics(self, text: str) -> None:
         statistics = json.loads(text)
-        assigned = assigned_partitions(statistics)
-        if assigned and any(broker["state"] == "UP" for broker in statistics["brokers"].values()):
+        if self._assigned and any(broker["state"] == "UP" for broker in statistics["brokers"].values()):
             self._feed.connected()
-        self._feed.waiting(messages_behind(assigned), len(assigned))
+        self._feed.waiting(messages_behind(statistics, self._assigned))
 
 
-def assigned_partitions(statistics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return topic and state of the partitions that a consumer fetches, out of librdkafka's statistics."""
-    return [
-        (name, partition)
-        for name, topic in statistics.get("topics", {}).items()
-        for number, partition in topic["partitions"].items()
-        if number != "-1" and partition["fetch_state"] != "none"
+def messages_behind(statistics: dict[str, Any], assigned: Collection[tuple[str, int]]) -> int | None:
+    """Return how many notices wait at the brokers, by librdkafka's statistics.
+
+    Parameters
+    ----------
+    statistics : dict
+        They are gathered every two seconds, so they may be older than the assignment.
+    assigned : collection of tuple
+        Topic and partition of what this consumer is to fetch.
+
+    Returns
+    -------
+    int or None
+        None if nothing is assigned, or while the place in one of the partitions is not known.
+    """
+    topics = statistics.get("topics", {})
+    states = [
+        topics.get(topic, {}).get("partitions", {}).get(str(partition))
+        for topic, partition in assigned
+        if topic != HEARTBEAT
     ]
+    lags = [-1 if state is None else _lag(state) for state in states]
+    return None if not assigned or min(lags, default=0) < 0 else sum(lags)
 
 
-def messages_behind(assigned: list[tuple[str, dict[str, Any]]]) -> int | None:
-    """Return how many notices wait in partitions; None while one of them does not know."""
-    notices = [state for topic, state in assigned if topic != HEARTBEAT]
-    lags = [0 if state["hi_offset"] == state["lo_offset"] else state["consumer_lag"] for state in notices]
-    return None if min(lags, default=0) < 0 else sum(lags)
+def _lag(state: dict[str, Any]) -> int:
+    """Return how many messages of a partition wait; below zero if that is not known."""
+    if state["hi_offset"] < 0:
+        return -1
+    return 0 if state["hi_offset"] == state["lo_offset"] else int(state["consumer_lag"])
 
 
 def from_newest_heartbeat(consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:

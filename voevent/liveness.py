@@ -39,7 +39,7 @@ class FeedStatus:
     duplicate: int
     refused: int
     lag: int | None
-    """Messages that wait at the broker."""
+    """Messages that wait at the broker; null while no partition is assigned."""
     partitions: int | None
     """Kafka partitions assigned."""
     deaf: bool
@@ -124,10 +124,17 @@ class Feed:
         """Note a message that is no notice."""
         self._message("refused")
 
-    def waiting(self, messages: int | None, partitions: int) -> None:
-        """Note how many messages wait at the broker, None if unknown, and in how many partitions."""
+    def assigned(self, partitions: int) -> None:
+        """Note how many partitions the brokers gave us, which they do to the connected only; what waits is unknown."""
         with self._lock:
-            self._lag, self._partitions = messages, partitions
+            if partitions:
+                self._connected_since = self._connected_since or self._clock()
+            self._lag, self._partitions = None, partitions
+
+    def waiting(self, messages: int | None) -> None:
+        """Note how many messages wait at the brokers, None if unknown."""
+        with self._lock:
+            self._lag = messages
 
     def look(self) -> FeedStatus:
         """Return the state; raise or clear the alarm."""

@@ -26,7 +26,7 @@ from asterism.journal import Journal, Position
 from asterism.settings import load_settings
 from asterism.voevent.check import check_kafka
 from asterism.voevent.errors import DoorSettingsError
-from asterism.voevent.gcn import HEARTBEAT, KafkaDoor, follow_kafka
+from asterism.voevent.gcn import HEARTBEAT, KafkaDoor, follow_kafka, messages_behind
 from asterism.voevent.intake import Intake, refused_path
 from asterism.voevent.liveness import Feed
 from asterism.voevent.send import send
@@ -105,9 +105,9 @@ def test_voevents_and_alerts_of_a_megabyte_reach_the_journal_by_pattern_and_by_n
     with Journal(tmp_path / "journal") as journal, following(Intake(journal), door) as feed:
         until(lambda: feed.look().journalled == 3)
         until(lambda: committed(door, alerts) == 2 and committed(door, classic) == 1)
-        status = until(lambda: (now := feed.look()).lag == 0 and now)
+        assert feed.look().connected_since is not None
+        status = until(lambda: (now := feed.look()).partitions == 2 and now.lag == 0 and now)
     assert status.connected_since is not None
-    assert status.partitions == 2
     assert sorted(journalled(tmp_path / "journal")) == sorted(
         [
             (f"kafka:{classic}", samples.gbm_xml()),
@@ -115,6 +115,35 @@ def test_voevents_and_alerts_of_a_megabyte_reach_the_journal_by_pattern_and_by_n
             (f"kafka:{alerts}", samples.alert_json(alert_type="INITIAL")),
         ]
     )
+
+
+def partition(lo: int, hi: int, lag: int) -> dict[str, int]:
+    return {"lo_offset": lo, "hi_offset": hi, "consumer_lag": lag}
+
+
+NOT_ASKED = -1001
+"""What librdkafka calls an offset that it has not asked for."""
+
+
+@pytest.mark.parametrize(
+    ("states", "assigned", "expected"),
+    [
+        ({}, [], None),
+        ({}, [("a", 0)], None),  # gathered before the assignment
+        ({"a": {"0": partition(0, 5, 2)}}, [], None),  # what was assigned before is not ours
+        ({"a": {"0": partition(0, 5, 2)}}, [("a", 0)], 2),
+        ({"a": {"0": partition(0, 5, 2), "1": partition(3, 3, -1)}}, [("a", 0), ("a", 1)], 2),
+        ({"a": {"0": partition(0, 5, 2), "1": partition(0, 7, -1)}}, [("a", 0), ("a", 1)], None),
+        ({"a": {"0": partition(NOT_ASKED, NOT_ASKED, -1)}}, [("a", 0)], None),
+        ({"a": {"0": partition(0, 5, 2), "-1": partition(NOT_ASKED, NOT_ASKED, -1)}}, [("a", 0)], 2),
+        ({HEARTBEAT: {"0": partition(0, 900, 900)}}, [(HEARTBEAT, 0)], 0),
+    ],
+)
+def test_what_waits_is_unknown_until_every_assigned_partition_says_so(
+    states: dict[str, Any], assigned: list[tuple[str, int]], expected: int | None
+) -> None:
+    statistics = {"topics": {topic: {"partitions": partitions} for topic, partitions in states.items()}}
+    assert messages_behind(statistics, assigned) == expected
 
 
 @pytest.mark.services

@@ -125,3 +125,20 @@ def test_a_problem_on_our_side_stands_until_a_notice_is_taken(clock: Clock) -> N
     assert ours.look().problem is not None
     ours.took(duplicate=False)
     assert ours.look().problem is None
+
+
+def test_who_is_given_partitions_is_connected_and_what_waits_is_unknown_until_told(clock: Clock) -> None:
+    ours = feed(clock)
+    ours.failed(JournalError("no space left"))
+    ours.assigned(0)
+    status = ours.look()
+    assert (status.connected_since, status.partitions, status.lag) == (None, 0, None)
+    ours.assigned(2)
+    ours.waiting(5)
+    status = ours.look()
+    assert (status.connected_since is None, status.partitions, status.lag) == (False, 2, 5)
+    assert status.problem == "journal.unusable: no space left"  # the disk is no better for it
+    ours.assigned(0)
+    assert (ours.look().partitions, ours.look().lag) == (0, None)
+    ours.disconnected()
+    assert (ours.look().connected_since, ours.look().partitions) == (None, None)

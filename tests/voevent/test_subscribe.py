@@ -176,7 +176,8 @@ def test_greetings_are_answered_and_what_nobody_can_read_is_kept_and_acknowledge
         (b"<VOEvent", "voevent.not_well_formed"),
         (hostile, "voevent.hostile_markup"),
     ]
-    state = until(lambda: (now := feed(home))["last_heartbeat"] and now)
+    state = until(lambda: (now := feed(home)).get("received") == 4 and now)
+    assert state["last_heartbeat"] is not None
     assert [state[name] for name in ("received", "journalled", "duplicate", "refused")] == [4, 1, 1, 2]
 
 

@@ -104,7 +104,8 @@ def test_a_broker_gone_silent_raises_the_alarm_in_log_metrics_and_status_until_i
             say(connection, authenticate("ivo://test.org/b").raw_bytes)
             until(lambda: f'asterism_notice_feed_deaf{{feed="{name}"}} 1.0' in scraped(metrics))
             # The metric is set just before the file is replaced.
-            code, state = until(lambda: (now := run(tmp_path / "home", "status", **NO_GRAPH))[1]["feeds"][0]["deaf"] and now)
+            home = tmp_path / "home"
+            code, state = until(lambda: (now := run(home, "status", **NO_GRAPH))[1]["feeds"][0]["deaf"] and now)
             assert code == 1
             assert state["feeds"][0]["connected_since"] is not None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections import Counter
@@ -150,7 +151,7 @@ class Watch:
         self._folder = settings.home / "night" / "notices"
         self._driver, self._port, self._spool = driver, port, spool
         self._delivered: set[str] = set()
-        self._held: dict[str, float] = {}
+        self._complete = math.inf
         self.most_links: Counter[str] = Counter()
 
     def until_all_is_in(self, generator: Popen[str], advance: Advance, stop: threading.Event) -> dict[str, Any]:
@@ -165,8 +166,10 @@ class Watch:
             if truth is None and generator.poll() is not None:
                 truth = json.loads(finish(generator, "the simulator"))
                 self.deliver()
-            if truth is not None and received >= truth["alerts"]["packets"] and self._all_projected():
-                return dict(truth)
+            if truth is not None and received >= truth["alerts"]["packets"]:
+                self._complete = min(self._complete, time.monotonic())
+                if self._all_projected():
+                    return dict(truth)
         raise KeyboardInterrupt
 
     def deliver(self) -> None:
@@ -184,13 +187,12 @@ class Watch:
 
     def _too_early(self, path: Path) -> bool:
         """Tell whether a notice retracts an event that has no link yet: on a slow machine the stream lags behind the
-        night, and there would be nothing to see closed. It is held for two minutes at most.
+        night, and there would be nothing to see closed. It is held for at most two minutes after the last alert.
         """
         if "RETRACTION" not in path.name:
             return False
         event = read_payload(path.read_bytes()).notice.event_key
-        until = self._held.setdefault(event, time.monotonic() + _HOLD_SECONDS)
-        return not self.most_links[event] and time.monotonic() < until
+        return not self.most_links[event] and time.monotonic() < self._complete + _HOLD_SECONDS
 
     def look_at_links(self) -> None:
         """Note how many open links each event has."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import threading
 from pathlib import Path
 from typing import cast
 
@@ -38,7 +41,15 @@ def test_a_retraction_waits_until_its_event_has_a_link(watch: Watch, tmp_path: P
     assert delivered(tmp_path) == ["PRELIMINARY.json", "RETRACTION.json"]
 
 
-def test_a_retraction_does_not_wait_for_ever(watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(night, "_HOLD_SECONDS", 0.0)
-    watch.deliver()
+def test_a_retraction_waits_for_a_link_no_longer_than_a_while_after_the_last_alert(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = {"alerts": {"packets": 0}}
+    done = subprocess.Popen(["/bin/echo", json.dumps(truth)], stdout=subprocess.PIPE, text=True)
+    done.wait()
+    monkeypatch.setattr(watch, "look_at_links", lambda: None)
+    monkeypatch.setattr(watch, "_all_projected", lambda: len(delivered(tmp_path)) == 2)
+    monkeypatch.setattr(night, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(night, "_HOLD_SECONDS", 0.1)
+    assert watch.until_all_is_in(done, lambda *_, **__: None, threading.Event()) == truth
     assert delivered(tmp_path) == ["PRELIMINARY.json", "RETRACTION.json"]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -70,10 +71,18 @@ def _by_quadrature(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
     span = np.sqrt(2.0 * _NEGLIGIBLE)
     start = np.maximum(z - span, 0.0)
     stop = np.where(z < 0.0, span**2 / (np.sqrt(z**2 + span**2) + np.abs(z)), z + span)
-    x, weight = np.polynomial.legendre.leggauss(_NODES)
+    x, weight = _nodes()
     t = start + (stop - start) * (x + 1.0) / 2.0
     exponent = np.where(z < 0.0, -t * (t / 2.0 - z), -((t - z) ** 2) / 2.0)
     mass = weight * t**2 * np.exp(exponent)
     mass /= mass.sum(axis=1, keepdims=True)
     centre = (mass * t).sum(axis=1)
     return centre, np.sqrt((mass * (t - centre[:, np.newaxis]) ** 2).sum(axis=1))
+
+
+@cache
+def _nodes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return places and weights of Gauss and Legendre; computing them takes as long as using them on a whole map."""
+    x, weight = np.polynomial.legendre.leggauss(_NODES)
+    x.flags.writeable = weight.flags.writeable = False
+    return x, weight

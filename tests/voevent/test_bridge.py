@@ -225,6 +225,8 @@ def assert_everything_arrived(sources: Sequence[bytes], handled: Sequence[bytes]
             assert same_notice(before.notice, after.notice)
             assert after.sky_map == before.sky_map
     assert composed.keys() <= {None}
+    made = len(sources) - len(plain)
+    print(f"handled by a stock Comet: {len(plain)} VOEvents byte for byte, {made} composed of JSON, valid and the same")
 
 
 def assert_only_maps_are_served(running: BridgeProcess) -> None:

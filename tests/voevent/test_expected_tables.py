@@ -66,6 +66,7 @@ def test_every_real_voevent_equals_every_column_of_its_table(test_data: Path) ->
         }
         assert found == row
         check_meaning(notice, row)
+    print(f"{len(rows)} VOEvents equal {len(rows[0])} columns of expected_voevent.csv")
 
 
 def check_meaning(notice: Notice, row: dict[str, str]) -> None:
@@ -89,7 +90,9 @@ def check_meaning(notice: Notice, row: dict[str, str]) -> None:
 
 def test_the_29_voevents_that_lost_their_namespace_upstream_are_taken_and_flagged(test_data: Path) -> None:
     notices = [read_notice(path.read_bytes()) for path in (test_data / "notices/voevent").rglob("*.xml")]
-    assert Counter("no_namespace" in notice.flags for notice in notices) == {True: 29, False: 17}
+    flagged = Counter("no_namespace" in notice.flags for notice in notices)
+    print(f"{flagged[True]} VOEvents without namespace accepted and flagged, {flagged[False]} with one")
+    assert flagged == {True: 29, False: 17}
 
 
 def test_every_real_alert_of_lvk_equals_every_column_of_its_table(test_data: Path) -> None:
@@ -117,6 +120,7 @@ def test_every_real_alert_of_lvk_equals_every_column_of_its_table(test_data: Pat
         }
         assert found == row
         assert notice.verified_against_sample
+    print(f"{len(rows)} alerts of LVK equal {len(rows[0])} columns of expected_igwn.csv")
 
 
 def test_real_maps_inside_notices_have_the_areas_and_distances_of_their_table(test_data: Path) -> None:
@@ -127,6 +131,7 @@ def test_real_maps_inside_notices_have_the_areas_and_distances_of_their_table(te
         region = read_notice(path.read_bytes()).region
         assert region is not None
         areas = [float(value) for name, value in row.items() if name.startswith("area") and value]
+        print(f"{path.name}: areas {region.area_50_deg2:.2f} and {region.area_90_deg2:.2f} deg2, table {areas}")
         assert [region.area_50_deg2, region.area_90_deg2] == pytest.approx(areas, rel=1e-3)
         if not row["distmean_mpc"]:
             assert region.distance_mpc is None
@@ -138,7 +143,9 @@ def test_real_maps_inside_notices_have_the_areas_and_distances_of_their_table(te
 
 def test_real_notices_of_one_event_share_its_key_and_nothing_else_does(test_data: Path) -> None:
     counts = Counter(notice.event_key for notice in real_notices(test_data))
-    assert {key: number for key, number in counts.items() if number > 1} == EVENTS
+    several = {key: number for key, number in counts.items() if number > 1}
+    print(f"{counts.total()} notices of {len(counts)} events; of more than one notice: {several}")
+    assert several == EVENTS
 
 
 def real_notices(test_data: Path) -> Iterator[Notice]:
@@ -177,6 +184,7 @@ def test_the_33_other_json_equal_a_plain_reading_value_by_value(test_data: Path)
         assert notice.verified_against_sample == (path.parent.name == "gcn_json"), path
         check_where(notice, plain, path)
         check_what(notice, plain, path)
+    print(f"{len(files)} other JSON equal a plain reading")
 
 
 def check_where(notice: Notice, plain: dict[str, Any], path: Path) -> None:

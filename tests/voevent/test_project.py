@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from neo4j import Driver
 
+import asterism.voevent.project
 from asterism.graph.digest import digest
 from asterism.graph.events import load_localization
 from asterism.graph.schema import initialise
@@ -20,11 +22,14 @@ from asterism.sky.fits import read_skymap
 from asterism.sky.healpix import contains, hpx29
 from asterism.voevent.document import compose
 from asterism.voevent.notice import notice_key
-from asterism.voevent.project import Delivery, Projection, project
+from asterism.voevent.project import Delivery, Projection, localization_properties, project
+from asterism.voevent.read import read_payload
 
 pytestmark = pytest.mark.services
 
 Projector = Callable[..., Projection]
+ORDERS = 500
+"""Random orders of all notices together, so that each event's own come in random order too."""
 
 
 @pytest.fixture
@@ -202,6 +207,55 @@ def test_a_strangers_retraction_cites_and_does_not_retract(graph: Driver, bring:
     bring(compose(cited), compose(samples.generic("rumour", cites=[(cited.ivorn, "retraction")])))
     assert one(graph, "MATCH (e:Event {key: 'gbm:700000001'}) RETURN e.state") == "active"
     assert one(graph, "MATCH (:Notice)-[r:RETRACTS]->(:Notice) RETURN count(r)") == 1
+
+
+@pytest.fixture
+def rows_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read each payload once for a test of orders: what a notice says does not depend on them."""
+    monkeypatch.setattr(asterism.voevent.project, "read_payload", lru_cache(None)(read_payload))
+    monkeypatch.setattr(asterism.voevent.project, "localization_properties", lru_cache_by_id(localization_properties))
+
+
+def lru_cache_by_id(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Remember results by the identity of the argument, which is kept alive."""
+    known: dict[int, tuple[Any, Any]] = {}
+
+    def call(argument: Any) -> Any:
+        if id(argument) not in known:
+            known[id(argument)] = argument, function(argument)
+        return known[id(argument)][1]
+
+    return call
+
+
+@pytest.mark.long
+@pytest.mark.realdata
+@pytest.mark.timeout(3600)
+@pytest.mark.usefixtures("rows_read_once")
+def test_every_real_event_and_random_ones_end_in_the_same_graph_in_500_orders(
+    graph: Driver, bring: Projector, test_data: Path, samples: Any
+) -> None:
+    folder = test_data / "notices"
+    by_event: dict[str, list[bytes]] = {}
+    for path in [*sorted((folder / "voevent").rglob("*.xml")), *sorted((folder / "igwn").glob("*.json"))]:
+        by_event.setdefault(read_payload(path.read_bytes()).notice.event_key, []).append(path.read_bytes())
+    real = [payloads for payloads in by_event.values() if len(payloads) > 1]
+    assert len(real) == 14
+    payloads = [payload for event in real for payload in event] + several(samples)
+    bring(*payloads)
+    expected = digest(graph, "neo4j")
+    chance = random.Random(11)
+    for number in range(ORDERS):
+        clear(graph)
+        order = payloads + chance.choices(payloads, k=chance.randint(1, 10))
+        chance.shuffle(order)
+        at = 0
+        while at < len(order):
+            size = chance.randint(1, 40)
+            bring(*order[at : at + size])
+            at += size
+        assert digest(graph, "neo4j") == expected, f"order {number}"
+    print(f"{len(real)} real and 4 simulated events, {len(payloads)} notices: one digest in {ORDERS} orders")
 
 
 @pytest.mark.realdata

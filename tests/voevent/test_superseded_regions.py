@@ -91,6 +91,8 @@ def test_the_final_position_of_gbm_719325015_closes_links_of_all_six_earlier_reg
         own = {f"ztf:{number}" for number in range(PLANTED * step, PLANTED * (step + 1))}
         assert own <= links(empty_graph, open_ones=True)
         ever |= own
+        opened, closed = (len(links(empty_graph, open_ones=one)) for one in (True, False))
+        print(f"position {step + 1} of {EVENT}: {opened} links open, {closed} closed")
     kept = {f"ztf:{number}" for number in range(PLANTED * 6, PLANTED * 7)}
     assert links(empty_graph, open_ones=True) == kept
     assert links(empty_graph, open_ones=False) >= ever - kept

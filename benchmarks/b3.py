@@ -18,6 +18,7 @@ object in five is among them. `benchmarks.packet_pool` says what the packets are
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import sys
 import time
@@ -32,7 +33,7 @@ from tempfile import TemporaryDirectory
 from asterism.deploy.local.stack import LocalStack
 from asterism.lake import Lake
 from asterism.settings import Settings
-from benchmarks.b3_site import EVENTS, Ledger, application, need_space, site
+from benchmarks.b3_site import EVENTS, Ledger, application, need_space, prefill, site
 from benchmarks.harness import Bench
 from benchmarks.packet_pool import ALERTS_PER_OBJECT, CATALOGUED, Pool, Sky
 from benchmarks.processes import Watched
@@ -264,11 +265,49 @@ def peak(bench: Bench, folder: Path) -> None:
         bench.facts |= _mix("ztf") | {"alerts": alerts}
 
 
+def prefilled(bench: Bench, folder: Path) -> None:
+    """Measure the rate into a graph with ten times the alerts of a run over that into an empty one, in turns."""
+    alerts = bench.size(100_000)
+    sky = Sky.draw(10 * alerts // ALERTS_PER_OBJECT)
+    rates: dict[str, list[float]] = {"empty": [], "full": []}
+    for pair in range(3):
+        for kind in ("empty", "full") if pair % 2 else ("full", "empty"):
+            home = folder / (kind if kind == "full" else f"empty-{pair}")
+            with site(home, sky) as (stack, settings):
+                if kind == "full" and pair == 0:
+                    took = prefill(settings, sky, 10 * alerts)
+                    bench.reach("prefill", 10 * alerts / took, "alerts/s")
+                with lane(stack, settings, "ztf", sky, pair << 32) as running:
+                    rates[kind].append(_rate_of(running, alerts))
+            if kind == "empty":
+                shutil.rmtree(home)
+    for kind, found in rates.items():
+        bench.reach(kind, statistics.median(found), "alerts/s")
+        bench.facts[f"{kind}_rates"] = [round(rate, 1) for rate in found]
+    ratios = [full / empty for full, empty in zip(rates["full"], rates["empty"], strict=True)]
+    bench.reach("ratio", statistics.median(ratios), "full over empty")
+    bench.facts |= _mix("ztf") | {"alerts_of_a_run": alerts, "ratios": [round(ratio, 3) for ratio in ratios]}
+
+
+def _rate_of(running: Lane, alerts: int) -> float:
+    """Return the rate at which a number of alerts is taken in after a warm-up of a third as many."""
+    goal = running.ledger.finished + alerts // 3
+    while running.ledger.finished < goal:
+        running.publisher.allow(running.ledger.finished + BACKLOG)
+        time.sleep(0.02)
+    begun, since = running.ledger.finished, _last(running.ledger)
+    while running.ledger.finished < begun + alerts:
+        running.publisher.allow(running.ledger.finished + BACKLOG)
+        time.sleep(0.02)
+    return (running.ledger.finished - begun) / (_last(running.ledger) - since)
+
+
 PARTS: dict[str, Callable[[Bench, Path], None]] = {
     "sustained": sustained,
     "bare": bare,
     "lsst": lsst,
     "latency": latency,
+    "prefilled": prefilled,
     "peak": peak,
     "soak": soak,
 }

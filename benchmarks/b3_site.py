@@ -29,16 +29,20 @@ from asterism.graph.association.regions import latest_version, load_regions
 from asterism.graph.association.rules import load_rules
 from asterism.graph.connection import connect
 from asterism.graph.schema import initialise
+from asterism.ingest.decode import Decoder
+from asterism.ingest.packets import Position
 from asterism.journal import Journal
 from asterism.lake import Lake
+from asterism.logs import configure_logs
 from asterism.settings import Settings, load_settings
 from asterism.simulate.packets import write_schemas
 from asterism.voevent.intake import FILE, Intake
 from asterism.voevent.project import Delivery, maps_folder, project
 from benchmarks.notice_stream import notice_stream
-from benchmarks.packet_pool import CATALOGUED, Sky
+from benchmarks.packet_pool import CATALOGUED, Pool, Sky
 
 EVENTS = 100
+_PREFILL_FIRST, _PREFILL_ROWS = 1 << 40, 50_000
 _STARS, _AGN, _GALAXIES = 600_000, 100_000, 300_000
 
 
@@ -60,18 +64,41 @@ def need_space(folder: Path, bytes_needed: int) -> None:
 
 @contextmanager
 def site(folder: Path, sky: Sky, events: int = EVENTS) -> Iterator[tuple[LocalStack, Settings]]:
-    """Start a stack with an empty graph, a catalogue and active events; give it and the settings of a home on it."""
+    """Start a stack, with an empty graph if the folder is new, a catalogue and active events; give its settings too."""
     found = load_settings()
+    configure_logs("WARNING", as_json=False)
     stack = LocalStack(folder, cache=found.cache, repository=found.maven_repository)
     with stack:
         write_schemas(folder / "schemas")
         catalogue = folder / "catalogue.parquet"
-        write_catalogue(catalogue, sky)
+        if not catalogue.exists():
+            write_catalogue(catalogue, sky)
         settings = stack.settings(catalogues=(catalogue,), schema_folder=folder / "schemas")
         with connect(settings) as driver:
             initialise(driver, settings.neo4j_database)
             make_events(driver, settings, events)
         yield stack, settings
+
+
+def prefill(settings: Settings, sky: Sky, alerts: int) -> float:
+    """Bring alerts into a graph that holds none, by the bulk route of a rebuild; return the time it took [s]."""
+    from asterism.graph.bulk import create_detections
+
+    pool, decoder = Pool("ztf"), Decoder()
+
+    def nights() -> Iterator[pa.Table]:
+        for start in range(0, alerts, _PREFILL_ROWS):
+            parts = []
+            for at in range(start, min(start + _PREFILL_ROWS, alerts), 1000):
+                packets = [packet for _, packet in pool.packets(sky, _PREFILL_FIRST + at, 1000)]
+                positions = [Position("prefill", 0, at + number, 1) for number in range(1000)]
+                parts.append(decoder.decode(packets, positions).detections)
+            yield pa.concat_tables(parts)
+
+    started = time.monotonic()
+    with connect(settings) as driver:
+        create_detections(driver, nights, database=settings.neo4j_database, advance=lambda _: None)
+    return time.monotonic() - started
 
 
 def write_catalogue(path: Path, sky: Sky) -> None:
@@ -101,7 +128,7 @@ def make_events(driver: Driver, settings: Settings, wanted: int) -> int:
     ensure_format(settings.journal_path, "journal")
     intake, stream = Intake(journal), notice_stream(seed=1)
     associator = Associator(driver, settings, load_rules())
-    regions = 0
+    regions = len(load_regions(lake, latest_version(lake)).regions)
     while regions < wanted:
         for _ in range(max(1, wanted - regions)):
             payload = next(stream)

@@ -114,25 +114,36 @@ def read_alert(packet: bytes) -> dict[str, Any]:
     return alert
 
 
-def spark_type(schema: Any) -> DataType:
-    """Return the Spark type of an Avro type as fastavro's reader states it, nullable like all of Spark's."""
+def spark_type(schema: Any, known: dict[str, DataType] | None = None) -> DataType:
+    """Return the Spark type of an Avro type as fastavro's reader states it, nullable like all of Spark's.
+
+    Parameters
+    ----------
+    schema : str, list or dict
+        The Avro type.
+    known : dict, optional
+        Records met so far, by their full name: where one is used again only the name stands.
+    """
+    known = {} if known is None else known
     if isinstance(schema, list):
-        return spark_type(next(branch for branch in schema if branch != "null"))
+        return spark_type(next(branch for branch in schema if branch != "null"), known)
     if isinstance(schema, dict) and schema["type"] == "record":
         struct = StructType()
         for item in schema["fields"]:
-            struct = struct.add(item["name"], spark_type(item["type"]))
+            struct = struct.add(item["name"], spark_type(item["type"], known))
+        known[schema["name"]] = struct
         return struct
     if isinstance(schema, dict) and schema["type"] == "array":
-        return ArrayType(spark_type(schema["items"]))
+        return ArrayType(spark_type(schema["items"], known))
     simple = schema["type"] if isinstance(schema, dict) else schema
     kinds = {"string": StringType(), "bytes": BinaryType(), "double": DoubleType(), "float": FloatType()}
-    return kinds.get(simple, LongType())
+    kinds |= {"int": LongType(), "long": LongType(), **known}
+    return kinds[simple]
 
 
 def row_udf(spark: SparkSession, folder: Path, schema: StructType) -> DataFrame:
     """Return the columns by Fink's route."""
-    decode = udf(read_alert, schema)
+    decode = udf(read_alert, schema, useArrow=False)
     alerts = spark.read.parquet(str(folder)).select(decode("packet").alias("alert"))
     return alerts.selectExpr(
         *(f"alert.{name}" if name in _TOP else f"alert.candidate.{name}" for name in NAMES.values())

@@ -87,17 +87,14 @@ def lane(
         yield Lane(settings, publisher, ledger, watched)
 
 
-def take_all(running: Lane, seconds: float) -> float:
-    """Let the application take what it can for a time; return the rate of the second half [alerts/s]."""
-    end, half = time.monotonic() + seconds, time.monotonic() + seconds / 2.0
-    while time.monotonic() < half:
+def take_all(running: Lane, seconds: float, batches: int = 4) -> float:
+    """Let the application take what it can, for a time and some batches; return the rate of the last [alerts/s]."""
+    first, end = len(running.ledger.batches), time.monotonic() + seconds
+    while time.monotonic() < end or len(running.ledger.batches) < first + 2 * batches:
         running.publisher.allow(running.ledger.finished + BACKLOG)
         time.sleep(0.02)
-    begun = running.ledger.finished, _last(running.ledger)
-    while time.monotonic() < end:
-        running.publisher.allow(running.ledger.finished + BACKLOG)
-        time.sleep(0.02)
-    return (running.ledger.finished - begun[0]) / (_last(running.ledger) - begun[1])
+    done = running.ledger.batches[-max(batches, (len(running.ledger.batches) - first) // 2) - 1 :]
+    return sum(entry[1] for entry in done[1:]) / (done[-1][0] - done[0][0])
 
 
 def _last(ledger: Ledger) -> float:

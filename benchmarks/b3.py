@@ -34,6 +34,7 @@ from asterism.deploy.local.stack import LocalStack
 from asterism.lake import Lake
 from asterism.settings import Settings
 from benchmarks.b3_site import EVENTS, Ledger, application, need_space, prefill, site
+from benchmarks.b3_stages import stages
 from benchmarks.harness import Bench
 from benchmarks.packet_pool import ALERTS_PER_OBJECT, CATALOGUED, Pool, Sky
 from benchmarks.processes import Watched
@@ -307,6 +308,7 @@ PARTS: dict[str, Callable[[Bench, Path], None]] = {
     "prefilled": prefilled,
     "peak": peak,
     "soak": soak,
+    "stages": stages,
 }
 
 

@@ -32,8 +32,8 @@ faults: setup ## Only the tests that kill processes or race them, the long ones 
 fuzz: setup ## Only the tests that feed mutated packets, the long ones too
 	$(BIN)/python -m pytest -m fuzz
 
-bench: setup ## One benchmark: make bench NAME=B1 [QUICK=1]
-	$(BIN)/python -m benchmarks.$(shell echo $(or $(NAME),$(error NAME= says which benchmark)) | tr A-Z a-z) $(if $(QUICK),--quick)
+bench: setup ## One benchmark: make bench NAME=B1 [QUICK=1] [PART=soak]
+	$(BIN)/python -m benchmarks.$(shell echo $(or $(NAME),$(error NAME= says which benchmark)) | tr A-Z a-z) $(if $(QUICK),--quick) $(if $(PART),--part $(PART))
 
 up: setup ## Start Neo4j and Kafka
 	$(BIN)/asterism up

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
         None, description="Folder of <id>.avsc writer schemas, tried before the registry"
     )
     catalogues: tuple[Path, ...] = Field((), description="Catalogues (Parquet) that objects are matched with")
+    keep_packets: bool = Field(
+        True, description="Archive packets as delivered; without them neither cutouts nor history can be had again"
+    )
     trigger_seconds: float = Field(1.0, gt=0, description="Interval of micro-batches [s]; notices: at most 0.1 s")
     max_packets_per_batch: int = Field(5000, gt=0, description="Most packets one micro-batch takes from Kafka")
     spark_master: str = Field("local[2]", description="Spark master")

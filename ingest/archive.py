@@ -4,6 +4,10 @@ Raw archive, lake and journal are the truth; the graph can be rebuilt from them.
 the columns of `RAW`, so that one packet is found by its offset without reading the rest. It appears under its name
 by rename, whole and synced to disk; a batch that is read again replaces it by an equal file. Windows may overlap: a
 reader takes each offset once.
+
+Payloads are compressed with zstd at a fast level: cutouts hardly shrink, but the schema that every ZTF packet
+carries does, and the disk is what a fast stream waits for (`benchmarks/b7.py` measures both). While packets are
+decoded, what was written of them is already being synced.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -28,6 +33,12 @@ RAW = pa.schema(
     ]
 )
 """One row per packet: Kafka offset, Kafka timestamp [ms since 1970 UTC], bytes."""
+
+COMPRESSION = pa.Codec("zstd", compression_level=-5)
+"""Of every column; readers learn it from the file, so older files without it are read the same way."""
+
+_SYNC_BYTES = 16 << 20
+"""Written bytes after which a sync is begun."""
 
 
 class ArchiveWriter:
@@ -60,7 +71,10 @@ class ArchiveWriter:
             self._stream = self._temporary.open("wb")
         except OSError as error:
             raise ArchiveError(f"{self._path} cannot be written: {error}") from error
-        self._writer = pa.ipc.new_file(self._stream, RAW)
+        self._writer = pa.ipc.new_file(self._stream, RAW, options=pa.ipc.IpcWriteOptions(compression=COMPRESSION))
+        self._syncer = ThreadPoolExecutor(1)
+        self._syncing: Future[None] | None = None
+        self._synced = 0
         return self
 
     def append(self, positions: Sequence[Position], payloads: Sequence[bytes]) -> None:
@@ -68,17 +82,30 @@ class ArchiveWriter:
         columns = [[p.offset for p in positions], [p.published_ms for p in positions], list(payloads)]
         try:
             self._writer.write(pa.record_batch(columns, schema=RAW))
+            self._begin_sync()
         except OSError as error:
             raise ArchiveError(f"{self._path} cannot be written: {error}") from error
+
+    def _begin_sync(self) -> None:
+        """Have what was written put on disk meanwhile, one sync at a time; raise the error of the one before."""
+        written = self._stream.tell()
+        if written - self._synced < _SYNC_BYTES or (self._syncing is not None and not self._syncing.done()):
+            return
+        if self._syncing is not None:
+            self._syncing.result()
+        self._stream.flush()
+        self._synced, self._syncing = written, self._syncer.submit(os.fdatasync, self._stream.fileno())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            with self._stream:
+            with self._stream, self._syncer:
                 self._writer.close()
                 self._stream.flush()
                 if kind is None:
+                    if self._syncing is not None:
+                        self._syncing.result()
                     os.fsync(self._stream.fileno())
             if kind is None:
                 self._temporary.replace(self._path)

@@ -15,7 +15,7 @@ from asterism.enrich.match import CatalogueMatch
 from asterism.enrich.risefade import RiseFade
 from asterism.graph.association.regions import REGION_MATCHES
 from asterism.graph.connection import read
-from asterism.graph.enrichment import write_classifications, write_matches
+from asterism.graph.enrichment import write_classifications
 from asterism.lake import Lake
 from asterism.ledger import LedgerTail
 from asterism.records import DETECTION
@@ -37,19 +37,6 @@ def catalogue_matches(settings: Settings, alerts: pa.Table) -> pa.Table | None:
     if not settings.catalogues or owned.num_rows == 0:
         return None
     return CatalogueMatch(settings.catalogues).run(owned)
-
-
-def match_objects(driver: Driver, settings: Settings, alerts: pa.Table) -> None:
-    """Write the catalogue matches of alerts (schema `DETECTION`) whose objects are in the graph already.
-
-    Raises
-    ------
-    GraphError
-        If Neo4j does not take them.
-    """
-    matches = catalogue_matches(settings, alerts)
-    if matches is not None:
-        write_matches(driver, matches, database=settings.neo4j_database)
 
 
 class Classifier:

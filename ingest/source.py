@@ -1,15 +1,16 @@
 """``format("asterism-alerts")``: Kafka packets as decoded rows, read and decoded in Python executors.
 
 The blobs never enter the JVM: a task consumes its offset range with confluent-kafka, archives the bytes, decodes
-the prefix and yields rows of `INGESTED`. An offset range is a function of the query's offset log, so a batch that
-runs again reads, archives and decodes the same packets. Nothing is skipped silently: a range that Kafka no longer
-holds fails the query.
+the prefix and yields rows of `INGESTED`, a chunk in one cell (`asterism.ingest.bundles`). An offset range is a function
+of the query's offset log, so a batch that runs again reads, archives and decodes the same packets. Nothing is skipped
+silently: a range that Kafka no longer holds fails the query.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +30,7 @@ from pyspark.sql.types import StructType
 from typing_extensions import override
 
 from asterism.ingest.archive import ArchiveWriter
+from asterism.ingest.bundles import pack
 from asterism.ingest.decode import Decoded, Decoder
 from asterism.ingest.errors import SourceError
 from asterism.ingest.packets import Position
@@ -47,6 +49,9 @@ INGESTED = pa.schema(
     [field.with_nullable(True).remove_metadata() for field in [*DETECTION, *_OUTCOME, DEAD_LETTER.field("payload")]]
 )
 """`DETECTION`, or a dead letter: position, ``code``, ``message`` and ``payload`` set and the rest null."""
+
+CHUNKS = pa.schema([("rows", pa.binary())])
+"""What the source yields: one row a chunk, the rows of `INGESTED` in it packed."""
 
 
 def ingested_rows(decoded: Decoded) -> list[pa.RecordBatch]:
@@ -83,8 +88,8 @@ class SourceOptions:
         Kafka bootstrap servers.
     topics : tuple of str
         Topics to read, all partitions.
-    archive : Path
-        Folder of the raw archive.
+    archive : Path or None
+        Folder of the raw archive; None to keep no packets.
     max_packets : int
         Most packets a micro-batch takes, over all partitions.
     registry, schema_folder : str or Path, optional
@@ -93,7 +98,7 @@ class SourceOptions:
 
     bootstrap: str
     topics: tuple[str, ...]
-    archive: Path
+    archive: Path | None
     max_packets: int
     registry: str | None
     schema_folder: Path | None
@@ -101,11 +106,11 @@ class SourceOptions:
     @classmethod
     def of(cls, options: Mapping[str, str]) -> SourceOptions:
         """Read Spark's string options; the keys are spelled as below."""
-        folder = options.get("schemaFolder")
+        folder, archive = options.get("schemaFolder"), options.get("archive")
         return cls(
             bootstrap=options["bootstrap"],
             topics=tuple(options["topics"].split(",")),
-            archive=Path(options["archive"]),
+            archive=Path(archive) if archive else None,
             max_packets=int(options["maxPackets"]),
             registry=options.get("schemaRegistry"),
             schema_folder=Path(folder) if folder else None,
@@ -121,8 +126,9 @@ class SourceOptions:
                 "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
-                "fetch.message.max.bytes": 8 * 2**20,
-                "queued.max.messages.kbytes": 64 * 2**10,
+                # What is fetched beyond the end of a range is thrown away, so little is fetched ahead.
+                "fetch.message.max.bytes": 2 * 2**20,
+                "queued.max.messages.kbytes": 4 * 2**10,
                 "fetch.wait.max.ms": 100,
             }
         )
@@ -132,6 +138,12 @@ class SourceOptions:
 def _schemas(folder: Path | None, registry: str | None) -> SchemaSource:
     """Return the schema source of this process: workers live longer than tasks, and a registry is asked once."""
     return SchemaSource(folder=folder, registry=registry)
+
+
+def _archive(root: Path | None, work: OffsetRange) -> AbstractContextManager[ArchiveWriter | None]:
+    if root is None:
+        return nullcontext()
+    return ArchiveWriter(root, work.topic, work.partition, work.start, work.end)
 
 
 class AlertSource(DataSource):
@@ -144,7 +156,7 @@ class AlertSource(DataSource):
 
     @override
     def schema(self) -> StructType:
-        return from_arrow_schema(INGESTED)
+        return from_arrow_schema(CHUNKS)
 
     @override
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:
@@ -195,12 +207,13 @@ class AlertStreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     @override
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         assert isinstance(partition, OffsetRange)  # noqa: S101 - Spark hands back what partitions() gave
-        where = (partition.topic, partition.partition, partition.start, partition.end)
         decoder = Decoder(_schemas(self.options.schema_folder, self.options.registry))
-        with ArchiveWriter(self.options.archive, *where) as archive:
+        with _archive(self.options.archive, partition) as archive:
             for positions, payloads in read_range(self.options.consumer(), partition):
-                archive.append(positions, payloads)
-                yield from ingested_rows(decoder.decode(payloads, positions))
+                if archive is not None:
+                    archive.append(positions, payloads)
+                rows = pa.Table.from_batches(ingested_rows(decoder.decode(payloads, positions)), schema=INGESTED)
+                yield pa.record_batch([pa.array([pack(rows)], pa.binary())], schema=CHUNKS)
 
     def _watermarks(self) -> tuple[Offsets, Offsets]:
         """Return the first and the next offset of every partition of every topic that exists."""

@@ -35,9 +35,10 @@ def start_alert_query(spark: SparkSession, settings: Settings, *, until_caught_u
     options = {
         "bootstrap": settings.kafka_bootstrap,
         "topics": ",".join(settings.kafka_topics),
-        "archive": str(settings.archive_path),
         "maxPackets": str(settings.max_packets_per_batch),
     }
+    if settings.keep_packets:
+        options["archive"] = str(settings.archive_path)
     if settings.schema_registry:
         options["schemaRegistry"] = settings.schema_registry
     if settings.schema_folder:

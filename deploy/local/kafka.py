@@ -118,6 +118,8 @@ class KafkaService:
             "num.partitions": 4,
             "log.retention.hours": 72,
             "log.retention.bytes": 4 << 30,
+            # By default every five minutes, in which a fast stream writes ten times what may be kept.
+            "log.retention.check.interval.ms": 30_000,
             "log.segment.bytes": 256 << 20,
             "log.cleaner.dedupe.buffer.size": 16 << 20,
             "group.initial.rebalance.delay.ms": 0,

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -169,9 +169,12 @@ def load_regions(lake: Lake, version: int) -> RegionSet:
     LakeError
         If the file is missing or damaged.
     """
-    if version == 0:
-        return RegionSet(0, ())
-    path = lake.root / "regions" / f"{version:09d}.parquet"
+    return RegionSet(0, ()) if version == 0 else _read(lake.root / "regions" / f"{version:09d}.parquet", version)
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, version: int) -> RegionSet:
+    """Read a version's file, which never changes; workers test batch after batch against the newest."""
     try:
         rows = pq.read_table(path, schema=_SCHEMA).to_pylist()
     except (OSError, pa.ArrowException) as error:

@@ -100,12 +100,17 @@ class Lake:
         path = self.root / table / f"{_checked(window)}.parquet"
         return pq.read_table(path, columns=list(columns)) if path.is_file() else None
 
-    def side_rows(self, table: str, schema: pa.Schema) -> pa.Table:
-        """Return a side table of all windows."""
+    def side_tables(self) -> list[str]:
+        """Return the names of the tables that are neither detections nor dead letters, sorted."""
+        found = {path.parent.name for path in self.root.glob("*/*.parquet") if not path.name.startswith(".")}
+        return sorted(found - {"dead_letters"})
+
+    def side_rows(self, table: str, schema: pa.Schema | None = None) -> pa.Table:
+        """Return a side table of all windows; with the schema of its files if none is given."""
         folder = self.root / table
-        return (
-            ds.dataset(folder, schema=schema, format="parquet").to_table() if folder.is_dir() else schema.empty_table()
-        )
+        if schema is not None and not folder.is_dir():
+            return schema.empty_table()
+        return ds.dataset(folder, schema=schema, format="parquet").to_table()
 
     def detections(self, columns: Sequence[str] | None = None, where: ds.Expression | None = None) -> pa.Table:
         """Return detections, each delivery position once.

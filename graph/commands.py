@@ -25,7 +25,9 @@ from asterism.graph.digest import Digest
 from asterism.graph.digest import digest as run_digest
 from asterism.graph.errors import AuditFailedError
 from asterism.graph.jobs.commands import job
+from asterism.graph.lake_digest import lake_digest
 from asterism.graph.schema import check_format, initialise
+from asterism.lake import Lake
 from asterism.progress import progress
 from asterism.settings import load_settings
 
@@ -85,9 +87,15 @@ def cypher(query: str, params: tuple[str, ...], limit: int, timeout: float, as_j
     show_default="current",
     help="Include closed links and replaced classifications, which depend on the order things came in.",
 )
+@click.option("--lake", is_flag=True, help="Hash the lake's tables instead of the graph.")
 @json_option
-def digest(history: bool, as_json: bool) -> None:
+def digest(history: bool, lake: bool, as_json: bool) -> None:
     """Hash all labels, types and properties: equal graphs, equal digests."""
+    if lake:
+        tables = lake_digest(Lake(load_settings().lake_path))
+        document = {"hex": tables.hex, "rows": tables.nodes}
+        print_result(document, as_json, lambda: _digest_text(tables))
+        return
     with _database() as (driver, database):
         result = run_digest(driver, database, history=history)
     print_result(asdict(result), as_json, lambda: _digest_text(result))

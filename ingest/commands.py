@@ -9,6 +9,7 @@ import click
 import pyarrow.compute as pc
 
 from asterism.cli import json_option, print_json, print_result
+from asterism.compaction import compact
 from asterism.graph.connection import connect
 from asterism.graph.schema import initialise
 from asterism.ingest.deadletters import chosen, replay
@@ -53,6 +54,16 @@ def status(as_json: bool) -> None:
     """Balance packets in against alerts, duplicates and dead letters."""
     balance = current_balance(load_settings())
     print_result(balance.as_dict(), as_json, balance.as_text)
+
+
+@ingest.command("compact")
+@json_option
+def compact_lake(as_json: bool) -> None:
+    """Put the detections of every night into one file; may run beside the application."""
+    done = compact(Lake(load_settings().lake_path))
+    sizes = f"{done.bytes_before / 1e6:.1f} MB to {done.bytes_after / 1e6:.1f} MB"
+    text = f"{done.nights} nights: {done.files_before} files to {done.files_after}, {sizes}"
+    print_result(done.as_dict(), as_json, lambda: text)
 
 
 @ingest.command()

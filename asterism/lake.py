@@ -129,6 +129,11 @@ class Lake:
         """
         return self._read("detections", DETECTION, columns, where)
 
+    def newest_night(self) -> int | None:
+        """Return the newest night (YYYYMMDD) of any survey that has detections."""
+        nights = [path.name.removeprefix("night=") for path in (self.root / "detections").glob("survey=*/night=*")]
+        return max((int(night) for night in nights if night.isdigit()), default=None)
+
     def detection_windows(self, prefix: str = "") -> list[str]:
         """Return the names of the windows that gave detections, sorted; those that begin with `prefix`."""
         found = (self.root / "detections").glob("survey=*/night=*/[!.]*.parquet")

@@ -27,6 +27,7 @@ from asterism.graph.errors import AuditFailedError
 from asterism.graph.jobs.commands import job
 from asterism.graph.lake_digest import lake_digest
 from asterism.graph.schema import check_format, initialise
+from asterism.graph.sweep import HOT_NIGHTS, sweep
 from asterism.lake import Lake
 from asterism.progress import progress
 from asterism.settings import load_settings
@@ -113,6 +114,17 @@ def audit(as_json: bool) -> None:
     print_result(asdict(report), as_json, lambda: _audit_text(report))
     if report.violations:
         raise AuditFailedError(f"{len(report.violations)} of {report.rules} rules do not hold")
+
+
+@graph.command("sweep")
+@click.option("--nights", type=click.IntRange(1), default=HOT_NIGHTS, show_default=True, help="Nights to keep.")
+@json_option
+def sweep_alerts(nights: int, as_json: bool) -> None:
+    """Take alerts older than the hot window from the graph; the lake keeps them, objects and evidence stay."""
+    lake = Lake(load_settings().lake_path)
+    with _database() as (driver, database):
+        done = sweep(driver, lake, database=database, nights=nights)
+    print_result(done.as_dict(), as_json, lambda: f"{done.alerts} alerts before night {done.first_night} swept")
 
 
 @contextmanager

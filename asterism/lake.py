@@ -131,8 +131,12 @@ class Lake:
 
     def newest_night(self) -> int | None:
         """Return the newest night (YYYYMMDD) of any survey that has detections."""
-        nights = [path.name.removeprefix("night=") for path in (self.root / "detections").glob("survey=*/night=*")]
-        return max((int(night) for night in nights if night.isdigit()), default=None)
+        return max((night for _, night in self.nights()), default=None)
+
+    def nights(self) -> list[tuple[str, int]]:
+        """Return the surveys and nights (YYYYMMDD) that have detections, sorted."""
+        folders = (self.root / "detections").glob("survey=*/night=*")
+        return sorted((f.parent.name.partition("=")[2], int(f.name.partition("=")[2])) for f in folders)
 
     def detection_windows(self, prefix: str = "") -> list[str]:
         """Return the names of the windows that gave detections, sorted; those that begin with `prefix`."""

@@ -28,6 +28,7 @@ from asterism.graph.association.background import CATALOGUE_MATCHES
 from asterism.graph.association.regions import REGION_MATCHES, latest_version, load_regions, match_table
 from asterism.graph.connection import connect
 from asterism.graph.writer import write_detections
+from asterism.ingest.admission import admit
 from asterism.ingest.science import catalogue_matches, match_objects
 from asterism.ingest.source import INGESTED
 from asterism.lake import Lake, range_name, window_name
@@ -75,7 +76,9 @@ class HotLane:
     def process(self, batch: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - offsets name it
         """Write one micro-batch to lake and graph and record it in the ledger (Spark's ``foreachBatch``)."""
         started = time.monotonic()
-        lake = Lake(load_settings(home=self.home).lake_path)
+        settings = load_settings(home=self.home)
+        admit(settings)
+        lake = Lake(settings.lake_path)
         owner = coalesce(col("objectKey"), col("alertKey"), col("offset").cast("string"))
         with running_batch(lake, LEDGER, partial(latest_version, lake)) as version:
             outcomes = (

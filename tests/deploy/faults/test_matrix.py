@@ -316,11 +316,12 @@ def site(installation: Installation, stack: LocalStack, kafka_topic: Callable[..
 
 
 @pytest.fixture(scope="module")
-def table() -> Iterator[list[str]]:
+def table(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """Lines of the table, printed in the end."""
     lines: list[str] = []
     yield lines
-    print("\n".join(["", *lines]), file=sys.__stderr__)
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print("\n".join(["", *lines]))
 
 
 def ending(settings: Settings, driver: Driver) -> Ending:

@@ -95,7 +95,7 @@ def _objects(tables: Iterable[pa.Table]) -> Iterator[list[Any]]:
     states: dict[str, ObjectState] = {}
     for table in tables:
         for row in _rows(table.filter(pc.is_valid(table["objectKey"]))):
-            key, state = row["objectKey"], ObjectState.of(row, content_hash(row.values()))
+            key, state = row["objectKey"], ObjectState.of(row, content_hash(tuple(row.values())))
             states[key] = states[key].join(state) if key in states else state
     for key in sorted(states):
         yield [key, *split_key(key), *dump_state(states[key])]
@@ -103,7 +103,7 @@ def _objects(tables: Iterable[pa.Table]) -> Iterator[list[Any]]:
 
 def _alerts(table: pa.Table) -> Iterator[list[Any]]:
     for row in _rows(table):
-        yield [row["alertKey"], content_hash(row.values()), *(row[name] for name in ALERT_PROPERTIES)]
+        yield [row["alertKey"], content_hash(tuple(row.values())), *(row[name] for name in ALERT_PROPERTIES)]
 
 
 def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:

@@ -215,10 +215,11 @@ def _nights(settings: Settings, rows: pa.Table) -> list[Night]:
         (row["survey"], row["night"]): (row["alertKey_count"], row["alertKey_count_distinct"])
         for row in counted.to_pylist()
     }
-    return [
-        Night(*place, *in_lake.get(place, (0, 0)), in_graph[place])
-        for place in sorted(in_lake.keys() | in_graph.keys())
-    ]
+    found = []
+    for survey, night in sorted(in_lake.keys() | in_graph.keys()):
+        delivered, alerts = in_lake.get((survey, night), (0, 0))
+        found.append(Night(survey, night, delivered, alerts, in_graph[survey, night]))
+    return found
 
 
 def _graph_nights(tx: ManagedTransaction) -> Counter[tuple[str, int]]:

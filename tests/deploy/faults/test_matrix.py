@@ -345,8 +345,10 @@ def in_peace(spark: SparkSession, settings: Settings, driver: Driver) -> Ending:
 def play(site: Site, faults: Sequence[str], spark: SparkSession, driver: Driver, table: list[str]) -> None:
     """Let the faults strike one after the other; compare what is left with a run in peace."""
     site.start()
-    hits = [site.hit(target) for target in faults]
-    site.catch_up()
+    hits = []
+    for target in faults:
+        hits.append(site.hit(target))
+        site.catch_up()  # the next hit meets another batch
     assert site.end() == 0, site.log.read_text()[-2000:]
     disturbed = ending(site.settings, driver)
     peaceful = in_peace(spark, site.settings, driver)

@@ -49,7 +49,7 @@ PATIENCE = 300.0
 LONGEST_MOMENT = 0.6
 """Longest random wait after a batch has begun [s]."""
 ATTEMPTS = 12
-FULL_BYTES = 1 << 20
+FULL_BYTES = 1 << 18
 """No file of a full disk grows beyond this: more than the lake's and the log's, less than the archive's."""
 
 KILLED = ("driver", "worker", "kafka", "neo4j", "everything")

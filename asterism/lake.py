@@ -1,7 +1,8 @@
 """The lake: Parquet tables that outlive the graph.
 
 ``detections/survey=<s>/night=<n>/<window>.parquet``, ``dead_letters/<window>.parquet``, side tables
-``<table>/<window>.parquet`` (region and catalogue matches) and ``ledger/<query>/<batch>.json``.
+``<table>/<window>.parquet`` (region and catalogue matches) and ``ledger/<query>/<batch>.json``. Compaction puts the
+detections of a night into one file, ``compact~<hash>.parquet``, which says which rows each window gave.
 
 Invariants:
 
@@ -18,7 +19,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ from asterism.records import DEAD_LETTER, DETECTION
 POSITION_COLUMNS = ["topic", "partition", "offset"]
 _PARTITIONING = ds.partitioning(pa.schema([("survey", pa.string()), ("night", pa.int32())]), flavor="hive")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_COMPACT = "compact~"
+_PARTS = b"asterism.windows"
+_TRIES = 5
 
 
 class Lake:
@@ -53,6 +57,7 @@ class Lake:
     def __init__(self, root: Path) -> None:
         ensure_format(root, "lake")
         self.root = root
+        self._known_parts: dict[Path, dict[str, int]] = {}
 
     def write_detections(self, rows: pa.Table, window: str | None = None) -> list[Path]:
         """Write detections (schema `DETECTION`), one file per survey and night; return the files.
@@ -65,12 +70,12 @@ class Lake:
         for key in sorted(keys, key=lambda k: (k["survey"], k["night"])):
             chosen = rows.filter((pc.field("survey") == key["survey"]) & (pc.field("night") == key["night"]))
             folder = self.root / "detections" / f"survey={key['survey']}" / f"night={key['night']}"
-            files.append(_write(folder / f"{window}.parquet", chosen.drop_columns(["survey", "night"])))
+            files.append(write_table(folder / f"{window}.parquet", chosen.drop_columns(["survey", "night"])))
         return files
 
     def write_dead_letters(self, rows: pa.Table) -> Path:
         """Write refused packets (schema `DEAD_LETTER`) with their bytes; return the file."""
-        return _write(self.root / "dead_letters" / f"{window_name(rows)}.parquet", rows)
+        return write_table(self.root / "dead_letters" / f"{window_name(rows)}.parquet", rows)
 
     def write_ledger(self, query: str, batch: str, entry: dict[str, Any]) -> None:
         """Record one finished batch; the same batch again replaces its entry."""
@@ -93,19 +98,24 @@ class Lake:
 
     def write_side_table(self, table: str, window: str, rows: pa.Table) -> None:
         """Write what was derived from one delivery window, such as its region matches; replaces an earlier file."""
-        _write(self.root / table / f"{_checked(window)}.parquet", rows)
+        write_table(self.root / table / f"{_checked(window)}.parquet", rows)
 
     def side_table(self, table: str, window: str, columns: Sequence[str]) -> pa.Table | None:
         """Return what was derived from a window; None if nothing was."""
         path = self.root / table / f"{_checked(window)}.parquet"
         return pq.read_table(path, columns=list(columns)) if path.is_file() else None
 
-    def side_rows(self, table: str, schema: pa.Schema) -> pa.Table:
-        """Return a side table of all windows."""
+    def side_tables(self) -> list[str]:
+        """Return the names of the tables that are neither detections nor dead letters, sorted."""
+        found = {path.parent.name for path in self.root.glob("*/*.parquet") if not path.name.startswith(".")}
+        return sorted(found - {"dead_letters"})
+
+    def side_rows(self, table: str, schema: pa.Schema | None = None) -> pa.Table:
+        """Return a side table of all windows; with the schema of its files if none is given."""
         folder = self.root / table
-        return (
-            ds.dataset(folder, schema=schema, format="parquet").to_table() if folder.is_dir() else schema.empty_table()
-        )
+        if schema is not None and not folder.is_dir():
+            return schema.empty_table()
+        return ds.dataset(folder, schema=schema, format="parquet").to_table()
 
     def detections(self, columns: Sequence[str] | None = None, where: ds.Expression | None = None) -> pa.Table:
         """Return detections, each delivery position once.
@@ -119,22 +129,52 @@ class Lake:
         """
         return self._read("detections", DETECTION, columns, where)
 
+    def newest_night(self) -> int | None:
+        """Return the newest night (YYYYMMDD) of any survey that has detections."""
+        return max((night for _, night in self.nights()), default=None)
+
+    def nights(self) -> list[tuple[str, int]]:
+        """Return the surveys and nights (YYYYMMDD) that have detections, sorted."""
+        folders = (self.root / "detections").glob("survey=*/night=*")
+        return sorted((f.parent.name.partition("=")[2], int(f.name.partition("=")[2])) for f in folders)
+
     def detection_windows(self, prefix: str = "") -> list[str]:
         """Return the names of the windows that gave detections, sorted; those that begin with `prefix`."""
-        found = (self.root / "detections").glob(f"survey=*/night=*/{prefix}*.parquet")
-        return sorted({path.stem for path in found})
+        found = (self.root / "detections").glob("survey=*/night=*/[!.]*.parquet")
+        windows = {window for path in found for window in self._parts(path)}
+        return sorted(window for window in windows if window.startswith(prefix))
 
     def detections_of(self, window: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the detections of one window; some columns of `DETECTION`, all if not given."""
+        """Return the detections of one window; some columns of `DETECTION`, all if not given.
+
+        After compaction, a delivery that several windows hold is that of the first of them by name.
+        """
         wanted = list(DETECTION.names if columns is None else columns)
-        folder = self.root / "detections"
-        files = [str(path) for path in sorted(folder.glob(f"survey=*/night=*/{_checked(window)}.parquet"))]
-        if not files:
-            return DETECTION.empty_table().select(wanted)
-        rows = ds.dataset(
-            files, schema=DETECTION, format="parquet", partitioning=_PARTITIONING, partition_base_dir=str(folder)
-        )
-        return rows.to_table(columns=wanted)
+        name = f"{_checked(window)}.parquet"
+        return _again_if_compacted(lambda: self._detections_of(window, name, wanted))
+
+    def _detections_of(self, window: str, name: str, wanted: list[str]) -> pa.Table:
+        found = [DETECTION.empty_table().select(wanted)]
+        for folder in sorted((self.root / "detections").glob("survey=*/night=*")):
+            if (folder / name).is_file():
+                found.append(self._rows([folder / name], DETECTION, wanted, None))
+                continue
+            for path in sorted(folder.glob(f"{_COMPACT}*.parquet")):
+                parts = self._parts(path)
+                if window in parts:
+                    names = list(parts)
+                    start = sum(parts[other] for other in names[: names.index(window)])
+                    found.append(self._rows([path], DETECTION, wanted, None).slice(start, parts[window]))
+                    break
+        return pa.concat_tables(found)
+
+    def _parts(self, path: Path) -> dict[str, int]:
+        """Return how many rows each window gave to a file; a compact file is named by that and never changes."""
+        if not path.name.startswith(_COMPACT):
+            return {path.stem: -1}
+        if path not in self._known_parts:
+            self._known_parts[path] = parts_of(path)
+        return self._known_parts[path]
 
     def dead_letters(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return packets that are still refused, each delivery position once.
@@ -156,13 +196,49 @@ class Lake:
         folder = self.root / table
         if not folder.is_dir():
             return schema.empty_table().select(wanted)
-        partitioning = _PARTITIONING if table == "detections" else None
+        needed = list(dict.fromkeys([*wanted, *POSITION_COLUMNS]))
+        rows = _again_if_compacted(lambda: self._rows(folder, schema, needed, where))
+        return each_position_once(rows).select(wanted)
+
+    def _rows(
+        self, source: Path | list[Path], schema: pa.Schema, columns: list[str], where: ds.Expression | None
+    ) -> pa.Table:
+        """Read a folder, or files of detections."""
+        detections = schema is DETECTION
+        partitioning = _PARTITIONING if detections else None
+        base = str(self.root / "detections") if detections else None
+        paths = list(map(str, source)) if isinstance(source, list) else str(source)
         try:
-            files = ds.dataset(folder, schema=schema, format="parquet", partitioning=partitioning)
-            rows = files.to_table(columns=list(dict.fromkeys([*wanted, *POSITION_COLUMNS])), filter=where)
+            files = ds.dataset(
+                paths, schema=schema, format="parquet", partitioning=partitioning, partition_base_dir=base
+            )
+            return files.to_table(columns=columns, filter=where)
+        except FileNotFoundError:
+            raise
         except (pa.ArrowException, OSError) as error:
-            raise LakeError(f"{folder} cannot be read: {error}") from error
-        return _each_position_once(rows).select(wanted)
+            raise LakeError(f"{source} cannot be read: {error}") from error
+
+
+def _again_if_compacted(read: Callable[[], pa.Table]) -> pa.Table:
+    """Read again if a file went away meanwhile: compaction has put its rows into another by then."""
+    for _ in range(_TRIES):
+        try:
+            return read()
+        except FileNotFoundError as error:
+            missing = error
+    raise LakeError(f"the lake changes faster than it can be read: {missing}") from missing
+
+
+def parts_of(path: Path) -> dict[str, int]:
+    """Return the windows whose detections a file holds, in the order of its rows, and the number of rows of each."""
+    footer = pq.read_metadata(path)
+    listed = (footer.metadata or {}).get(_PARTS)
+    return {path.stem: footer.num_rows} if listed is None else dict(json.loads(listed))
+
+
+def compact_name(parts: Mapping[str, int]) -> str:
+    """Return the file name of detections of these windows; no window has such a name."""
+    return f"{_COMPACT}{hashlib.sha256(json.dumps(sorted(parts.items())).encode()).hexdigest()[:24]}.parquet"
 
 
 def window_name(rows: pa.Table) -> str:
@@ -194,7 +270,8 @@ def _positions(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
     return zip(*(rows[column].to_pylist() for column in POSITION_COLUMNS), strict=True)
 
 
-def _each_position_once(rows: pa.Table) -> pa.Table:
+def each_position_once(rows: pa.Table) -> pa.Table:
+    """Return the first row of each delivery position, in the order given."""
     distinct = rows.group_by(POSITION_COLUMNS).aggregate([([], "count_all")]).num_rows
     if distinct == rows.num_rows:
         return rows
@@ -205,7 +282,16 @@ def _each_position_once(rows: pa.Table) -> pa.Table:
     return rows.take(first["row_min"].combine_chunks().sort())
 
 
-def _write(path: Path, rows: pa.Table) -> Path:
+def write_table(path: Path, rows: pa.Table, parts: Mapping[str, int] | None = None) -> Path:
+    """Write a Parquet file that appears whole; of several windows if `parts` says which (`parts_of`).
+
+    Raises
+    ------
+    LakeError
+        If it cannot be written.
+    """
+    if parts is not None:
+        rows = rows.replace_schema_metadata({**(rows.schema.metadata or {}), _PARTS: json.dumps(list(parts.items()))})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

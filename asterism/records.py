@@ -53,6 +53,12 @@ SCIENCE = [
     _field("programId", pa.int32(), "ZTF programid: 1 public, others restricted"),
     _field("public", pa.bool_(), "the alert may be shown to everybody", required=True),
     _field("schemaVersion", pa.string(), "version of the writer schema as the packet states it"),
+    _field(
+        "passesPaper2020", pa.bool_(), "passes the quality cuts paper-2020 (ingest/quality.toml); null: cannot be told"
+    ),
+    _field(
+        "passesFink2026", pa.bool_(), "passes the quality cuts fink-2026 (ingest/quality.toml); null: cannot be told"
+    ),
 ]
 
 DETECTION = pa.schema(SCIENCE + POSITION)

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     )
     trigger_seconds: float = Field(1.0, gt=0, description="Interval of micro-batches [s]; notices: at most 0.1 s")
     max_packets_per_batch: int = Field(5000, gt=0, description="Most packets one micro-batch takes from Kafka")
+    min_free_gib: float = Field(
+        1.0, ge=0, description="No batch of alerts begins while less is free on the disk of home [GiB]"
+    )
     spark_master: str = Field("local[2]", description="Spark master")
     spark_driver_memory: str = Field("2g", description="Heap of the Spark driver JVM")
     api_host: str = Field("127.0.0.1", description="Address the API listens on")

@@ -1,9 +1,10 @@
 """The graph from lake and journal alone: what to do when the database is lost, or its format moves on.
 
-Detections are written window by window, notices from the journal; classes and links follow from them, cross-survey
-sources are made by their job. Every step only adds what is missing, so a rebuild that was killed is run again, and
-one beside a running application does no harm. What only the graph knew, the validity of links closed in the past, is
-not in lake or journal: the current state is the same (``asterism graph digest --current``).
+Detections are created in bulk where the graph holds none, else merged window by window; notices come from the journal,
+classes and links follow from them, cross-survey sources are made by their job, and the hot window is swept as it was.
+Every step only adds what is missing, so a rebuild that was killed is run again, and one beside a running application
+does no harm. What only the graph knew, the validity of links closed in the past, is not in lake or journal: the current
+state is the same (``asterism graph digest --current``).
 """
 
 from __future__ import annotations
@@ -12,19 +13,30 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+import pyarrow as pa
+import pyarrow.dataset as ds
 from neo4j import Driver
 
+from asterism import hotwindow
 from asterism.graph.association.follow import Associator
 from asterism.graph.association.rules import load_rules
+from asterism.graph.bulk import create_detections, holds_detections
 from asterism.graph.connection import connect
+from asterism.graph.enrichment import write_matches
+from asterism.graph.errors import GraphQueryError
 from asterism.graph.schema import initialise
+from asterism.graph.sweep import sweep_before
 from asterism.ingest.hot import HotLane
-from asterism.ingest.science import Classifier
+from asterism.ingest.science import Classifier, catalogue_matches
 from asterism.journal import Journal
 from asterism.lake import Lake
+from asterism.logs import get_logger
 from asterism.progress import Advance
 from asterism.settings import Settings
 from asterism.voevent.project import Delivery, maps_folder, project
+
+_MATCHED_AT_ONCE = 50_000
+_log = get_logger("deploy.rebuild")
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ def rebuild(settings: Settings, advance: Advance) -> Rebuilt:
     started = time.monotonic()
     with connect(settings) as driver:
         initialise(driver, settings.neo4j_database)
-        detections = _write_detections(settings, advance)
+        detections = _write_detections(settings, driver, advance)
         done = project(
             _counted(Journal(settings.journal_path), advance),
             driver,
@@ -83,17 +95,43 @@ def rebuild(settings: Settings, advance: Advance) -> Rebuilt:
             maps=maps_folder(settings),
         )
         classified, judged = _follow(settings, driver)
+        night = hotwindow.first_night(Lake(settings.lake_path))
+        if night is not None:
+            sweep_before(driver, night, database=settings.neo4j_database)
     elapsed = round(time.monotonic() - started, 3)
     return Rebuilt(detections, done.read, len(done.events), classified, judged, elapsed)
 
 
-def _write_detections(settings: Settings, advance: Advance) -> int:
+def _write_detections(settings: Settings, driver: Driver, advance: Advance) -> int:
+    if not holds_detections(driver, database=settings.neo4j_database):
+        try:
+            return _create_detections(settings, driver, advance)
+        except GraphQueryError as error:
+            _log.info("somebody else writes the graph, merging instead", reason=error.message)
     lake, lane, total = Lake(settings.lake_path), HotLane(home=settings.home), 0
     for window in lake.detection_windows():
         rows = lake.detections_of(window)
         lane.write_graph(rows)
         total += rows.num_rows
         advance(rows.num_rows)
+    return total
+
+
+def _create_detections(settings: Settings, driver: Driver, advance: Advance) -> int:
+    """Write the lake's detections into a graph without any, night by night."""
+    lake, database = Lake(settings.lake_path), settings.neo4j_database
+
+    def tables() -> Iterator[pa.Table]:
+        for survey, night in lake.nights():
+            yield lake.detections(where=(ds.field("survey") == survey) & (ds.field("night") == night))
+
+    total = create_detections(driver, tables, database=database, advance=advance)
+    if settings.catalogues:
+        for table in tables():
+            for batch in table.to_batches(max_chunksize=_MATCHED_AT_ONCE):
+                matches = catalogue_matches(settings, pa.Table.from_batches([batch]))
+                if matches is not None:
+                    write_matches(driver, matches, database=database)
     return total
 
 

@@ -72,6 +72,10 @@ def _missing(label: str) -> str:
     return f"MATCH (n:{label}) WHERE {conditions} RETURN n.key"
 
 
+_NOT_SWEPT = """
+        AND NOT EXISTS { MATCH (w:Asterism {key: 'hot-window'}) WHERE o.lastMjdTai < w.fromMjdTai } RETURN o.key"""
+"""Excuses objects whose alerts left the graph with their night (`asterism.graph.sweep`)."""
+
 RULES: dict[str, str] = {
     "every node has a key": """
         MATCH (n) WHERE n.key IS NULL RETURN coalesce(head(labels(n)), 'a node without label')""",
@@ -88,11 +92,13 @@ RULES: dict[str, str] = {
     "an alert hangs on its object once": """
         MATCH (a:Alert) WHERE COUNT { (a)<-[:HAS_ALERT]-() } > 1 RETURN a.key""",
     "an object has alerts": """
-        MATCH (o:Object) WHERE NOT EXISTS { (o)-[:HAS_ALERT]->(:Alert) } RETURN o.key""",
+        MATCH (o:Object) WHERE NOT EXISTS { (o)-[:HAS_ALERT]->(:Alert) }"""
+    + _NOT_SWEPT,
     "an object with a public alert is public": """
         MATCH (o:Object)-[:HAS_ALERT]->(a:Alert) WHERE a.public AND NOT o.public RETURN DISTINCT o.key""",
     "a public object has a public alert": """
-        MATCH (o:Object) WHERE o.public AND NOT EXISTS { (o)-[:HAS_ALERT]->(a:Alert) WHERE a.public } RETURN o.key""",
+        MATCH (o:Object) WHERE o.public AND NOT EXISTS { (o)-[:HAS_ALERT]->(a:Alert) WHERE a.public }"""
+    + _NOT_SWEPT,
     "an object's times span its alerts": """
         MATCH (o:Object)-[:HAS_ALERT]->(a:Alert)
         WHERE a.public = o.public AND (a.mjdTai < o.firstMjdTai OR a.mjdTai > o.lastMjdTai)

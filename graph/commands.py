@@ -25,7 +25,10 @@ from asterism.graph.digest import Digest
 from asterism.graph.digest import digest as run_digest
 from asterism.graph.errors import AuditFailedError
 from asterism.graph.jobs.commands import job
+from asterism.graph.lake_digest import lake_digest
 from asterism.graph.schema import check_format, initialise
+from asterism.graph.sweep import HOT_NIGHTS, sweep
+from asterism.lake import Lake
 from asterism.progress import progress
 from asterism.settings import load_settings
 
@@ -85,9 +88,15 @@ def cypher(query: str, params: tuple[str, ...], limit: int, timeout: float, as_j
     show_default="current",
     help="Include closed links and replaced classifications, which depend on the order things came in.",
 )
+@click.option("--lake", is_flag=True, help="Hash the lake's tables instead of the graph.")
 @json_option
-def digest(history: bool, as_json: bool) -> None:
+def digest(history: bool, lake: bool, as_json: bool) -> None:
     """Hash all labels, types and properties: equal graphs, equal digests."""
+    if lake:
+        tables = lake_digest(Lake(load_settings().lake_path))
+        document = {"hex": tables.hex, "rows": tables.nodes}
+        print_result(document, as_json, lambda: _digest_text(tables))
+        return
     with _database() as (driver, database):
         result = run_digest(driver, database, history=history)
     print_result(asdict(result), as_json, lambda: _digest_text(result))
@@ -105,6 +114,17 @@ def audit(as_json: bool) -> None:
     print_result(asdict(report), as_json, lambda: _audit_text(report))
     if report.violations:
         raise AuditFailedError(f"{len(report.violations)} of {report.rules} rules do not hold")
+
+
+@graph.command("sweep")
+@click.option("--nights", type=click.IntRange(1), default=HOT_NIGHTS, show_default=True, help="Nights to keep.")
+@json_option
+def sweep_alerts(nights: int, as_json: bool) -> None:
+    """Take alerts older than the hot window from the graph; the lake keeps them, objects and evidence stay."""
+    lake = Lake(load_settings().lake_path)
+    with _database() as (driver, database):
+        done = sweep(driver, lake, database=database, nights=nights)
+    print_result(done.as_dict(), as_json, lambda: f"{done.alerts} alerts before night {done.first_night} swept")
 
 
 @contextmanager

@@ -28,8 +28,10 @@ from asterism.errors import FormatError
 from asterism.graph.connection import read
 from asterism.graph.cypher_tokens import quoted
 
-_EXCLUSIONS_FILE = "digest_exclusions.toml"
-_MODULUS = 1 << 256
+EXCLUSIONS_FILE = "digest_exclusions.toml"
+"""Names what digests do not look at, beside this module."""
+MODULUS = 1 << 256
+"""Digests are sums modulo this."""
 _PAGE = 2000
 
 _HAS_KEY = "coalesce(n.key IS :: STRING NOT NULL AND n.key <> '' AND size(labels(n)) > 0, false)"
@@ -126,14 +128,14 @@ _Entry = TypeVar("_Entry", Exclusion, Past)
 
 
 def _entries(table: str, kind: type[_Entry]) -> list[_Entry]:
-    text = files("asterism.graph").joinpath(_EXCLUSIONS_FILE).read_text(encoding="utf-8")
+    text = files("asterism.graph").joinpath(EXCLUSIONS_FILE).read_text(encoding="utf-8")
     try:
         entries = [kind(**entry) for entry in tomllib.loads(text).get(table, [])]
     except TypeError as error:
-        raise FormatError(f"{_EXCLUSIONS_FILE}: {error}") from error
+        raise FormatError(f"{EXCLUSIONS_FILE}: {error}") from error
     for entry in entries:
         if not entry.reason.strip():
-            raise FormatError(f"{_EXCLUSIONS_FILE}: {entry.owner}.{entry.property} gives no reason")
+            raise FormatError(f"{EXCLUSIONS_FILE}: {entry.owner}.{entry.property} gives no reason")
     return entries
 
 
@@ -224,7 +226,7 @@ class _Sum:
     relationships: Counter[str] = field(default_factory=Counter)
 
     def include(self, other: _Sum) -> None:
-        self.value = (self.value + other.value) % _MODULUS
+        self.value = (self.value + other.value) % MODULUS
         self.nodes += other.nodes
         self.relationships += other.relationships
 
@@ -250,7 +252,7 @@ class _Sum:
 
     def _add(self, element: list[Any]) -> None:
         digest_bytes = hashlib.sha256(canonical(element)).digest()
-        self.value = (self.value + int.from_bytes(digest_bytes, "big")) % _MODULUS
+        self.value = (self.value + int.from_bytes(digest_bytes, "big")) % MODULUS
 
 
 def _labels(tx: ManagedTransaction) -> list[str]:

@@ -86,6 +86,8 @@ class AlertRow(_Row):
     program_id: int | None
     public: bool
     schema_version: str | None
+    passes_paper2020: bool | None
+    passes_fink2026: bool | None
 
 
 @dataclass(frozen=True, slots=True)

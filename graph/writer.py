@@ -163,12 +163,12 @@ def write_detections(driver: Driver, table: pa.Table, *, database: str) -> Write
     """
     counts = WriteCounts()
     with driver.session(database=database) as session:
-        for batch in _batches(_clean(table)):
+        for batch in _batches(clean(table)):
             counts += write(session, _write_batch, batch)
     return counts
 
 
-def _clean(table: pa.Table) -> pa.Table:
+def clean(table: pa.Table) -> pa.Table:
     """Return the science columns, sorted by object and alert, with optional floats finite or null."""
     columns = []
     for field in SCIENCE:
@@ -225,7 +225,7 @@ def _write_objects(tx: ManagedTransaction, states: dict[str, ObjectState]) -> tu
         before = _load_state(values)
         after = states[key] if before is None else before.join(states[key])
         if after != before:
-            changed.append([key, *split_key(key), *_dump_state(after)])
+            changed.append([key, *split_key(key), *dump_state(after)])
     if changed:
         tx.run(_SET_OBJECTS, rows=changed).consume()
     return result.consume().counters.nodes_created, len(changed)
@@ -244,7 +244,7 @@ def _write_alerts(tx: ManagedTransaction, rows: list[list[Any]], statement: str)
     )
 
 
-def _dump_state(state: ObjectState) -> list[Any]:
+def dump_state(state: ObjectState) -> list[Any]:
     """Return the values of `OBJECT_PROPERTIES`."""
     return [state.public, *state.first, *state.last, *state[3:]]
 

@@ -9,14 +9,15 @@ import click
 import pyarrow.compute as pc
 
 from asterism.cli import json_option, print_json, print_result
+from asterism.compaction import compact
 from asterism.graph.connection import connect
 from asterism.graph.schema import initialise
 from asterism.ingest.deadletters import chosen, replay
 from asterism.ingest.decode import Decoder
 from asterism.ingest.load import load_files
 from asterism.ingest.recall import as_document, recall, write_raw, write_stamps
-from asterism.ingest.reconcile import current_balance
 from asterism.ingest.schemas import SchemaSource
+from asterism.ingest.status import current_status
 from asterism.lake import POSITION_COLUMNS, Lake
 from asterism.progress import progress
 from asterism.settings import load_settings
@@ -50,9 +51,19 @@ def files(paths: tuple[Path, ...], as_json: bool) -> None:
 @ingest.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Balance packets in against alerts, duplicates and dead letters."""
-    balance = current_balance(load_settings())
-    print_result(balance.as_dict(), as_json, balance.as_text)
+    """Balance packets in against what became of them; lag, rate, freshness, counts per stage and night."""
+    found = current_status(load_settings())
+    print_result(found.as_dict(), as_json, found.as_text)
+
+
+@ingest.command("compact")
+@json_option
+def compact_lake(as_json: bool) -> None:
+    """Put the detections of every night into one file; may run beside the application."""
+    done = compact(Lake(load_settings().lake_path))
+    sizes = f"{done.bytes_before / 1e6:.1f} MB to {done.bytes_after / 1e6:.1f} MB"
+    text = f"{done.nights} nights: {done.files_before} files to {done.files_after}, {sizes}"
+    print_result(done.as_dict(), as_json, lambda: text)
 
 
 @ingest.command()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from asterism.ingest.errors import BadIdError, BadPositionError, BadTimeError, NoObjectError, PacketError
 from asterism.ingest.packets import Position, known_ms
+from asterism.ingest.quality import with_flags
 from asterism.ingest.surveys.conversions import MALFORMED
 from asterism.ingest.surveys.survey import Field, Survey, Texts, Values
 from asterism.records import DETECTION
@@ -96,7 +97,7 @@ def _table(survey: Survey, values: Mapping[str, Values], positions: Sequence[Pos
         else _arrow(values.get(item.name), item.type, rows)
         for item in DETECTION
     ]
-    return pa.Table.from_arrays(columns, schema=DETECTION)
+    return with_flags(survey.name, pa.Table.from_arrays(columns, schema=DETECTION))
 
 
 def _arrow(column: Values | None, kind: pa.DataType, rows: int) -> pa.Array:

@@ -24,6 +24,7 @@
     +-- FileUnreadableError            a file to ingest cannot be read
     +-- SourceError                    Kafka cannot be read
     +-- ArchiveError                   the raw archive cannot be read or written
+    +-- DiskLowError                   too little space is free to begin a batch
     +-- PacketNotFoundError            the lake does not know the alert that was asked for
 """
 
@@ -176,6 +177,13 @@ class ArchiveError(IngestError):
 
     code = "ingest.archive_failed"
     hint = "check the disk behind ASTERISM_HOME/archive"
+
+
+class DiskLowError(IngestError):
+    """Too little space is free for another batch to begin."""
+
+    code = "ingest.disk_low"
+    hint = "free space: packets wait in Kafka meanwhile; setting min_free_gib says how much is wanted"
 
 
 class PacketNotFoundError(IngestError):

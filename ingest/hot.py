@@ -32,6 +32,7 @@ from asterism.graph.association.regions import REGION_MATCHES, latest_version, l
 from asterism.graph.connection import connect
 from asterism.graph.enrichment import write_matches
 from asterism.graph.writer import write_detections
+from asterism.ingest.admission import admit
 from asterism.ingest.bundles import pack, unpack
 from asterism.ingest.science import catalogue_matches
 from asterism.ingest.source import INGESTED
@@ -83,7 +84,9 @@ class HotLane:
     def process(self, batch: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - offsets name it
         """Write one micro-batch to lake and graph and record it in the ledger (Spark's ``foreachBatch``)."""
         started = time.monotonic()
-        lake = Lake(load_settings(home=self.home).lake_path)
+        settings = load_settings(home=self.home)
+        admit(settings)
+        lake = Lake(settings.lake_path)
         with running_batch(lake, LEDGER, partial(latest_version, lake)) as version:
             outcomes = (
                 batch.mapInArrow(partial(self.to_lake, version), from_arrow_schema(SHARE))

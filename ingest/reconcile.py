@@ -2,7 +2,7 @@
 
 The three sides are counted from different sources: packets from the ledger (what the batches received), alerts,
 duplicates and dead letters from the lake's distinct rows, the graph by the database's own count. Each delivery
-position counts once.
+position counts once. The graph must hold the alerts of the hot window (`asterism.hotwindow`): all, until it is swept.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from neo4j import ManagedTransaction
 
+from asterism import hotwindow
 from asterism.graph.connection import connect, read
 from asterism.lake import Lake
 from asterism.settings import Settings
@@ -35,8 +36,10 @@ class Reconciliation:
         Deliveries of an alert that the lake already has from another position.
     dead_letters : int
         Deliveries that could not be decoded.
+    hot_alerts : int
+        Those among them that belong to the hot window.
     graph_alerts : int
-        Alert nodes in the graph.
+        Alert nodes of the hot window in the graph.
     by_survey, by_code : dict
         Distinct alerts per survey, dead letters per code.
     """
@@ -45,15 +48,16 @@ class Reconciliation:
     alerts: int
     duplicates: int
     dead_letters: int
+    hot_alerts: int
     graph_alerts: int
     by_survey: dict[str, int]
     by_code: dict[str, int]
 
     @property
     def reconciled(self) -> bool:
-        """Every packet is accounted for, and the graph holds exactly the lake's alerts."""
+        """Every packet is accounted for, and the graph holds exactly the lake's alerts of the hot window."""
         accounted = self.alerts + self.duplicates + self.dead_letters
-        return self.packets_in == accounted and self.graph_alerts == self.alerts
+        return self.packets_in == accounted and self.graph_alerts == self.hot_alerts
 
     def as_dict(self) -> dict[str, object]:
         """Return the balance as ``--json`` prints it."""
@@ -68,7 +72,7 @@ class Reconciliation:
             ("alerts", self.alerts, surveys),
             ("duplicates", self.duplicates, ""),
             ("dead letters", self.dead_letters, codes),
-            ("alerts in graph", self.graph_alerts, ""),
+            ("alerts in graph", self.graph_alerts, f"of {self.hot_alerts:,} in the hot window"),
         ]
         lines = [f"{name:16}{count:>12,}  {detail}".rstrip() for name, count, detail in rows]
         verdict = "reconciled: every packet is accounted for" if self.reconciled else "NOT RECONCILED"
@@ -83,9 +87,11 @@ def reconcile(lake: Lake, graph_alerts: int) -> Reconciliation:
     lake : Lake
         The lake; its ledger gives the packets received.
     graph_alerts : int
-        Number of Alert nodes in the graph.
+        Number of Alert nodes of the hot window in the graph.
     """
-    detections = lake.detections(["alertKey", "survey"])
+    detections = lake.detections(["alertKey", "survey", "night"])
+    since = hotwindow.first_night(lake)
+    hot = detections if since is None else detections.filter(pc.greater_equal(detections["night"], since))
     refused = lake.dead_letters(["code"])
     distinct = detections.group_by(["alertKey", "survey"]).aggregate([])
     return Reconciliation(
@@ -93,6 +99,7 @@ def reconcile(lake: Lake, graph_alerts: int) -> Reconciliation:
         alerts=distinct.num_rows,
         duplicates=detections.num_rows - distinct.num_rows,
         dead_letters=refused.num_rows,
+        hot_alerts=pc.count_distinct(hot["alertKey"]).as_py(),
         graph_alerts=graph_alerts,
         by_survey=_counts(distinct["survey"]),
         by_code=_counts(refused["code"]),
@@ -139,9 +146,11 @@ def current_balance(settings: Settings) -> Reconciliation:
     GraphError
         If Neo4j does not answer.
     """
+    lake = Lake(settings.lake_path)
     with connect(settings) as driver, driver.session(database=settings.neo4j_database) as session:
-        return reconcile(Lake(settings.lake_path), read(session, _count_alerts))
+        return reconcile(lake, read(session, _count_alerts, hotwindow.first_night(lake)))
 
 
-def _count_alerts(tx: ManagedTransaction) -> int:
-    return int(tx.run("MATCH (a:Alert) RETURN count(a) AS n").single(strict=True)["n"])
+def _count_alerts(tx: ManagedTransaction, since: int | None) -> int:
+    hot = "" if since is None else "WHERE a.night >= $since "
+    return int(tx.run(f"MATCH (a:Alert) {hot}RETURN count(a) AS n", since=since).single(strict=True)["n"])

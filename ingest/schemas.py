@@ -2,8 +2,9 @@
 
 A folder is asked first, then a Confluent schema registry over HTTP. A schema id never changes its meaning, so
 what was found is kept for ever; that an id is unknown, or that the registry does not answer, is remembered
-only for a short while. Both say so under different codes: an unknown id needs a person, an unreachable
-registry needs time.
+only for a short while. The registry is asked again before a message is given up, for a schema may be registered a
+moment after its first packet; once in that short while, so that a stream of invented ids stops nobody. Both say so
+under different codes: an unknown id needs a person, an unreachable registry needs time.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class SchemaSource:
         Longest wait for the registry to connect, and for each part of its answer [s].
     retry_s : float
         How long a failed look-up is remembered [s], so that a stream of such messages asks once.
+    pauses_s : tuple of float
+        How long to wait before each further question to the registry [s].
     """
 
     def __init__(
@@ -51,11 +54,14 @@ class SchemaSource:
         *,
         timeout_s: float = 5.0,
         retry_s: float = 10.0,
+        pauses_s: tuple[float, ...] = (0.25, 0.75),
     ) -> None:
         self._folder = folder
         self._registry = registry
         self._timeout_s = timeout_s
         self._retry_s = retry_s
+        self._pauses_s = pauses_s
+        self._patient_from = 0.0
         self._found: dict[int, bytes] = {}
         self._failed: dict[int, tuple[float, PacketError]] = {}
 
@@ -96,7 +102,20 @@ class SchemaSource:
             return local
         if self._registry is None:
             raise SchemaUnknownError(f"schema id {schema_id} is unknown here, and no registry is set")
-        return self._from_registry(self._registry, schema_id)
+        return self._patiently(self._registry, schema_id)
+
+    def _patiently(self, registry: str, schema_id: int) -> bytes:
+        """Ask the registry, and again if it does not know or does not answer, unless that was in vain just now."""
+        for pause in self._pauses_s if time.monotonic() >= self._patient_from else ():
+            try:
+                return self._from_registry(registry, schema_id)
+            except (SchemaUnknownError, RegistryUnreachableError):
+                time.sleep(pause)
+        try:
+            return self._from_registry(registry, schema_id)
+        except PacketError:
+            self._patient_from = time.monotonic() + self._retry_s
+            raise
 
     def _from_folder(self, schema_id: int) -> bytes | None:
         if self._folder is None:

@@ -55,6 +55,8 @@ class Alert:
     program_id: int | None = _science("programId")
     public: bool = _science("public")
     schema_version: str | None = _science("schemaVersion")
+    passes_paper2020: bool | None = _science("passesPaper2020")
+    passes_fink2026: bool | None = _science("passesFink2026")
 
 
 def alert_of(row: AlertRow) -> Alert:
@@ -88,6 +90,8 @@ def alert_of(row: AlertRow) -> Alert:
         program_id=row.program_id,
         public=row.public,
         schema_version=row.schema_version,
+        passes_paper2020=row.passes_paper2020,
+        passes_fink2026=row.passes_fink2026,
     )
 
 

@@ -53,6 +53,8 @@ def populated(graph: Driver, ask: Ask, detection: Callable[..., Any], detections
         "firstMjdTai": 5e4,
         "programId": 1,
         "schemaVersion": "4.02",
+        "passesPaper2020": False,
+        "passesFink2026": True,
         "ssObjectId": "7",
     }
     table = detections(*(detection(n, f"ZTF{n % 3}", **full) for n in range(7)), detection(8, 5, "lsst"))

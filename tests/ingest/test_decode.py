@@ -165,7 +165,19 @@ def expected_ztf(record: Record) -> Record:
         "programId": programme,
         "public": programme == 1,
         "schemaVersion": record.get("schemavsn"),
+        **expected_flags(candidate, positive),
     }
+
+
+def expected_flags(candidate: Record, positive: bool | None) -> Record:
+    """Both published rule sets, spelled out; a cut that fails decides, a missing value leaves the answer open."""
+    rb, bad, mag, aperture = (known(candidate.get(name)) for name in ("rb", "nbad", "magpsf", "magap"))
+    clean = None if bad is None or bad < 0 else bad == 0
+    differs = mag is None or aperture is None or positive is None
+    paper = [rb and rb > 0.55, clean, None if differs else abs(aperture - mag) < 0.1]
+    fink = [rb and rb >= 0.55, clean, candidate["fid"] != 3]
+    verdicts = [False if False in cuts else None if None in cuts else True for cuts in (paper, fink)]
+    return {"passesPaper2020": verdicts[0], "passesFink2026": verdicts[1]}
 
 
 def expected_lsst(record: Record, schema: Record) -> Record:
@@ -203,6 +215,8 @@ def expected_lsst(record: Record, schema: Record) -> Record:
         "programId": None,
         "public": True,
         "schemaVersion": version.removeprefix("lsst.v").replace("_", ".") if version else None,
+        "passesPaper2020": None,
+        "passesFink2026": None,
     }
 
 

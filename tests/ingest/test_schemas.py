@@ -114,17 +114,25 @@ def test_whatever_the_registry_answers_has_its_own_code(registry: str, schema_id
 
 
 def test_unknown_id_is_asked_for_again_only_after_a_while(registry: str) -> None:
-    source = SchemaSource(registry=registry, retry_s=3600.0)
+    source = SchemaSource(registry=registry, retry_s=3600.0, pauses_s=(0.01, 0.01))
     assert codes(source, *[framed(404)] * 50) == ["ingest.schema_unknown"] * 50
-    assert len(Registry.asked) == 1
-    impatient = SchemaSource(registry=registry, retry_s=0.0)
+    assert len(Registry.asked) == 3
+    assert codes(source, framed(405), framed(406)) == ["ingest.schema_unknown"] * 2
+    assert len(Registry.asked) == 5  # one question each: patience was in vain just now
+    impatient = SchemaSource(registry=registry, retry_s=0.0, pauses_s=())
     codes(impatient, framed(404))
     Registry.answers[404] = answer(LSST_SCHEMA)
     assert codes(impatient, framed(404)) == []
 
 
+def test_schema_that_is_registered_a_moment_after_its_first_packet_is_found(registry: str) -> None:
+    threading.Timer(0.3, lambda: Registry.answers.update({404: answer(LSST_SCHEMA)})).start()
+    assert codes(SchemaSource(registry=registry, pauses_s=(0.1,) * 20), framed(404)) == []
+    assert len(Registry.asked) > 1
+
+
 def test_registry_that_is_down_is_told_from_an_unknown_id(registry: str) -> None:
-    down = SchemaSource(registry="http://127.0.0.1:9", timeout_s=1.0)
+    down = SchemaSource(registry="http://127.0.0.1:9", timeout_s=1.0, pauses_s=())
     with pytest.raises(RegistryUnreachableError) as refusal:
         down.text(1)
     assert refusal.value.transient

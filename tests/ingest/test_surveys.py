@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asterism.ingest.errors import SurveyUnknownError
+from asterism.ingest.quality import quality_rules
 from asterism.ingest.surveys import SURVEYS, Survey, recognise
 from asterism.ingest.surveys import conversions as to
 from asterism.ingest.surveys.lsst import LSST
@@ -18,7 +19,7 @@ from asterism.records import DETECTION, SCIENCE
 from asterism.simulate.schema_lsst import LSST_SCHEMA
 from asterism.simulate.schema_ztf import ZTF_SCHEMA
 
-DERIVED = {"alertKey", "survey", "objectKey", "night", "hpx29"}
+DERIVED = {"alertKey", "survey", "objectKey", "night", "hpx29", *(rules.column for rules in quality_rules())}
 
 
 @pytest.mark.parametrize("survey", SURVEYS, ids=lambda survey: survey.name)

@@ -1,8 +1,8 @@
 """How the rate of unrelated objects varies over surveys and the sky: measured rates, drawn towards coarser ones.
 
 Each survey is a stream of its own: a counterpart that two surveys see is an object in each, judged against the
-unrelated objects of that survey. Within a survey the rate depends on how deep its images are and on where one looks. So there
-are three levels: the survey, its cells of equal depth (half a magnitude of limiting magnitude), and the cell (54 deg2).
+unrelated objects of that survey. Within a survey the rate depends on how deep its images are and on where one looks. So
+there are three levels: the survey, its cells of equal depth (half a magnitude of limiting magnitude), and the cell (54 deg2).
 Few objects fix a rate badly; each level is therefore the mean of a Gamma posterior whose prior is the level above::
 
     b_child = (n_child + k) / (E_child + k / b_parent)

@@ -10,8 +10,8 @@ With p_e the density of the event's position [deg^-2]:
 - *catalogued source* (blazar), there all along: ``L = p_e / Sigma``, times a flare factor only where one was measured.
 
 p_e over a surface density is how neutrino follow-up quotes chance coincidences, "density times area" (Stein et al.
-2021, Nature Astronomy 5, 510; 2023, MNRAS 521, 5046). If f is flat over the activity and Sigma the integral of b over it,
-the second equals the first: so one measured b(t) serves all objects whose class is not known.
+2021, Nature Astronomy 5, 510; 2023, MNRAS 521, 5046). If f is flat over the activity and Sigma the integral of b over
+it, the second equals the first: so one measured b(t) serves all objects whose class is not known.
 """
 
 from __future__ import annotations

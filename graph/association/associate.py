@@ -25,6 +25,10 @@ from asterism.graph.association.temporal import catalogued_source, expected_sour
 Floats = NDArray[np.float64]
 
 
+_HUGE = 1e300
+"""Every object that is possible at all has a log L above minus this."""
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """Everything association says of one event under one localization and rule set.
@@ -56,6 +60,8 @@ class Verdict:
     rates : ndarray
         Background each candidate was compared with, mean over time: of new transients [deg^-2 d^-1], of catalogued
         sources [deg^-2].
+    unrelated : float
+        Unrelated objects expected to be candidates, whatever they score.
     grade : ndarray of str
         Of rule sets that are cuts: grade of each candidate; empty else.
     """
@@ -75,6 +81,7 @@ class Verdict:
     background: Background
     coverage: float | None = None
     rates: Floats = field(default_factory=lambda: np.empty(0))
+    unrelated: float = 0.0
     grade: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
 
 
@@ -107,6 +114,7 @@ def judge(
     chosen, log_l = objects.select(linked), scores.log_l[linked]
     area = event.localization.searched_area(chosen.ra, chosen.dec)
     coverage = None if background.observed is None else background.observed.coverage(event.localization, event.t0, kind)
+    chance = _chance(np.append(log_l, -_HUGE), event, region, kind, place, background, rules)
     told = chance_probability(event.radius_deg, delay[linked], event.authority, rules.chance)
     known = kind.p_optical * event.p_astro * (1.0 if coverage is None else coverage)
     return Verdict(
@@ -119,7 +127,8 @@ def judge(
         overflow=max(0, order.size - rules.max_links),
         level=event.localization.credible_level(chosen.ra, chosen.dec),
         searched_area=area,
-        chance=_chance(log_l, event, region, kind, place, background, rules),
+        chance=chance[:-1],
+        unrelated=float(chance[-1]),
         chance_area=_chance_area(chosen, objects, area, event, region, kind, background),
         q=float(np.clip(known, 1e-6, 1 - 1e-6)),
         background=background,
@@ -182,7 +191,7 @@ def _chance(
 ) -> Floats:
     """Return N_L: unrelated new transients and catalogued sources that score at least as high."""
     seed = f"{event.localization_key}/{rules.name}"
-    drawn = draw_unrelated(region, place.density, kind, background, rules.draws, seed)
+    drawn = draw_unrelated(region, place, kind, background, rules.draws, seed)
     counts = chance_counts(log_l, _drawn_log_l(drawn, event, region, kind, place, background), drawn.weight)
     for one in kind.catalogued:
         counts = counts + _chance_catalogued(log_l, drawn, one, event, region, place)

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from asterism.graph.association.observed import AREA_ORDER, Observed
-from asterism.graph.association.rates import Rates, measure_rates
+from asterism.graph.association.rates import Counted, Rates, measure_rates
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import RuleSet
 from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of, surveys
@@ -37,6 +37,9 @@ KERNEL_DAYS, KERNEL_SHARE = 1.0, 0.25
 """Width of the kernels in time: at least [d], and relative to the delay (judgement: nights; rates of old things)."""
 UNSEEN_SHARE = 0.05
 """Share of a flat rate in the measured one."""
+BEFORE_DAYS = 60.0
+"""Objects first seen up to so long before the event's window tell how the rate varies over the sky, in its region too
+[d]."""
 _MANY = 512
 """More times than this are interpolated."""
 
@@ -115,25 +118,6 @@ class Background:
         density = np.mean(np.exp(-0.5 * pull**2) / (np.sqrt(2.0 * np.pi) * width * inside), axis=-1)
         return np.asarray((1.0 - UNSEEN_SHARE) * self.days * density + UNSEEN_SHARE, dtype=np.float64)
 
-    def draw_delays(self, rng: np.random.Generator, number: int) -> tuple[NDArray[np.int64], Floats]:
-        """Draw off-source objects, and first detections [d after t0] with the density that `unevenness` measures.
-
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-            Source of every draw.
-        number : int
-            How many.
-        """
-        start, end = self.span
-        who = rng.integers(0, self.delay.size, number)
-        centre = self.delay[who]
-        width = np.maximum(KERNEL_DAYS, KERNEL_SHARE * np.abs(centre))
-        low, high = ndtr((start - centre) / width), ndtr((end - centre) / width)
-        moved = centre + width * ndtri(low + rng.random(number) * (high - low))
-        flat = rng.random(number) < UNSEEN_SHARE
-        return who, np.clip(np.where(flat, rng.uniform(start, end, number), moved), start, end)
-
 
 def lake_objects(lake: Lake, rules: RuleSet) -> ObjectSample:
     """Return all public objects of the lake's alerts that pass the cuts and match no excluded catalogue class."""
@@ -145,6 +129,13 @@ def lake_objects(lake: Lake, rules: RuleSet) -> ObjectSample:
     rows = rows.filter(pc.invert(pc.is_in(rows["objectKey"], excluded.combine_chunks())))
     sample = objects_of(rows, rules.cuts)
     return sample.select(sample.passes)
+
+
+def _counted(objects: ObjectSample, start: float, inside: NDArray[np.bool_], here: NDArray[np.bool_]) -> Counted:
+    """Return what the rates are measured from: off source in the window, and everywhere in the time before it."""
+    before = (objects.first < start) & (objects.first >= start - BEFORE_DAYS)
+    kept = before | (inside & ~here)
+    return Counted(objects.hpx29[kept], surveys(objects.select(kept)), before[kept], here[kept])
 
 
 def measure_background(objects: ObjectSample, observed: Observed, region: EventRegion, rules: RuleSet) -> Background:
@@ -165,11 +156,12 @@ def measure_background(objects: ObjectSample, observed: Observed, region: EventR
     shift = 2 * (29 - AREA_ORDER)
     cells = np.unique(seen.cell)
     off = cells[~contains(region.lo, region.hi, (cells << shift) + (1 << (shift - 1)))]
+    here = contains(region.lo, region.hi, objects.hpx29)
     area = float(off.size * pixel_area_deg2(AREA_ORDER))
     start = max(region.start, region.t0 - rules.background.off_source_days)
     end = min(region.end, float(objects.last.max(initial=region.t0)))
     inside = (objects.first >= start) & (objects.first <= end)
-    chosen = objects.select(inside & ~contains(region.lo, region.hi, objects.hpx29))
+    chosen = objects.select(inside & ~here)
     days = end - start
     if len(chosen) < rules.background.min_objects or area <= 0 or days <= 0:
         few = Background(rules.background.fallback, False, len(chosen), area, max(days, 0.0), None, np.empty(0))
@@ -183,7 +175,7 @@ def measure_background(objects: ObjectSample, observed: Observed, region: EventR
         off_source=chosen,
         delay=chosen.first - region.t0,
         span=(start - region.t0, end - region.t0),
-        rates=measure_rates(chosen.hpx29, surveys(chosen), seen, off, days),
+        rates=measure_rates(_counted(objects, start, inside, here), seen, off, days),
         observed=observed,
         valid=(start, end),
     )

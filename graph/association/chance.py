@@ -1,20 +1,20 @@
 """Random unrelated objects, from which the chance counts are made.
 
-An object off source is put anywhere in the region (shifted in right ascension and declination) and its first detection
-moved within the kernel that measures the background's shape in time (shifted in time). What scores high is rare: so
-half of the places are drawn where the event's density is high and half of the times where the time prior is, and each
-draw counts for as many objects as it stands for (importance sampling from a mixture; weights are at most 4).
+An object off source, with its time and all it does, is put anywhere in the region. What scores high is rare: so half of
+the places are drawn where the event's density is high and half of the objects where the time prior is, and each draw
+counts for as many objects as it stands for (importance sampling from a mixture; weights are at most 4). Times are not
+smoothed: clouds and moonlight come over the region as they come over what surrounds it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asterism.graph.association.acceptance import Acceptance
 from asterism.graph.association.background import Background
 from asterism.graph.association.prior import time_density
 from asterism.graph.association.regions import EventRegion
@@ -24,10 +24,9 @@ from asterism.sky.healpix import N_CELLS, SKY_DEG2, centers
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Density = Callable[[Floats, Floats], Floats]
 
 _SPARE = 10
-"""Places and times drawn for each one kept."""
+"""Places drawn for each one kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,7 @@ class Draws:
     hpx29 : ndarray of int64
         Its order-29 cell.
     delay : ndarray
-        Their first detections [d after t0].
+        First detections [d after t0].
     objects : ObjectSample or None
         What they do, at the place they were put; None where the background was not measured.
     rate : ndarray
@@ -63,7 +62,7 @@ class Draws:
 
 
 def draw_unrelated(
-    region: EventRegion, density: Density, kind: Kind, background: Background, draws: int, seed: str
+    region: EventRegion, place: Acceptance, kind: Kind, background: Background, draws: int, seed: str
 ) -> Draws:
     """Draw unrelated objects over a region and window.
 
@@ -71,8 +70,8 @@ def draw_unrelated(
     ----------
     region : EventRegion
         Where and when; it may be empty.
-    density : callable
-        The event's density [deg^-2] at positions [deg].
+    place : Acceptance
+        Where candidates are accepted; draws elsewhere stand for none.
     kind : Kind
         Time prior.
     background : Background
@@ -86,7 +85,7 @@ def draw_unrelated(
     if not region.lo.size:
         none = np.empty(0)
         return Draws(none, none, np.empty(0, np.int64), none, None, none, none, none)
-    cell, ra, dec, place_weight = _places(rng, region, density, draws)
+    cell, ra, dec, place_weight = _places(rng, region, place, draws)
     area = region_area(region)
     off = background.off_source
     if off is None:
@@ -110,25 +109,23 @@ def region_area(region: EventRegion) -> float:
 
 
 def _places(
-    rng: np.random.Generator, region: EventRegion, density: Density, draws: int
+    rng: np.random.Generator, region: EventRegion, place: Acceptance, draws: int
 ) -> tuple[Ints, Floats, Floats, Floats]:
-    """Return cells and positions [deg] in the region, and the weight that makes them uniform."""
+    """Return cells and positions [deg] in the region, and the weight that makes them uniform where accepted."""
     length = (region.hi - region.lo).astype(np.float64)
     many = _SPARE * draws
     chosen = rng.choice(region.lo.size, many, p=length / length.sum())
     cell = region.lo[chosen] + (rng.random(many) * length[chosen]).astype(np.int64)
     ra, dec = centers(cell)
-    kept, weight = _half_and_half(rng, density(ra, dec), draws)
-    return cell[kept], ra[kept], dec[kept], weight
+    kept, weight = _half_and_half(rng, place.density(ra, dec), draws)
+    return cell[kept], ra[kept], dec[kept], np.where(place.inside(ra[kept], dec[kept]), weight, 0.0)
 
 
 def _times(rng: np.random.Generator, background: Background, kind: Kind, draws: int) -> tuple[Ints, Floats, Floats]:
-    """Return which off-source objects, when they are first seen [d after t0], and the weight of the background."""
-    many = _SPARE * draws
-    who, delay = background.draw_delays(rng, many)
-    prior = time_density(delay, kind.time) / background.unevenness(delay)
+    """Return which off-source objects, when they were first seen [d after t0], and the weight of chance."""
+    prior = time_density(background.delay, kind.time) / background.unevenness(background.delay)
     kept, weight = _half_and_half(rng, prior, draws)
-    return who[kept], delay[kept], weight
+    return kept, background.delay[kept], weight
 
 
 def _half_and_half(rng: np.random.Generator, wanted: Floats, draws: int) -> tuple[Ints, Floats]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from asterism.graph.association.background import Background
 from asterism.graph.association.events import ActiveEvent
 from asterism.graph.association.sample import ObjectSample
+from asterism.sky.fits import read_skymap
 from asterism.sky.healpix import hpx29
 from asterism.sky.localization import Localization
+from asterism.sky.skymap import SkyMapLocalization
 
 
 def make_objects(ra: Any, dec: Any, first: Any, **columns: Any) -> ObjectSample:
@@ -39,6 +42,12 @@ def make_objects(ra: Any, dec: Any, first: Any, **columns: Any) -> ObjectSample:
     }
     values |= columns
     return ObjectSample(**({"source": values["key"]} | values))
+
+
+@pytest.fixture(scope="session")
+def gw170817(test_data: Path) -> SkyMapLocalization:
+    """The published map, which takes seconds to read."""
+    return read_skymap(test_data / "skymaps/GW170817_skymap.fits.gz")
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from astropy import units
 from astropy.io import fits
 from astropy_healpix import healpix_to_lonlat, lonlat_to_healpix
-from astropy import units
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
@@ -23,8 +23,8 @@ from asterism.graph.association.prior import time_density
 from asterism.graph.association.rules import load_rules
 from asterism.graph.association.score import score
 from asterism.graph.association.temporal import expected_sources
+from asterism.sky.cone import offset, separation_deg
 from asterism.sky.ellipse import EllipseLocalization
-from asterism.sky.fits import read_skymap
 from asterism.sky.kinds import localization_from_record
 from asterism.sky.mixture import GBM_PRE_2019, GBM_ROBOBA_LONG, MixtureLocalization, with_systematic
 from asterism.sky.product import product
@@ -38,11 +38,6 @@ AT2017GFO = (197.450333, -23.381472)
 GBM_FIRST = (176.8, -39.8, 11.6)
 """First centroid of GRB 170817A and its 68 % statistical radius [deg] (GCN Circular 21506)."""
 DEG2 = (180.0 / np.pi) ** 2
-
-
-@pytest.fixture(scope="module")
-def gw170817(test_data: Path) -> SkyMapLocalization:
-    return read_skymap(test_data / "skymaps/GW170817_skymap.fits.gz")
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +73,10 @@ def pixels(test_data: Path) -> Pixels:
 
 def burst_density(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
     """Return the density of the burst [sr^-1]: both widths solved and normalised by numerical integration."""
-    unit = [np.array([np.cos(b) * np.cos(a), np.cos(b) * np.sin(a), np.sin(b)]) for a, b in
-            [(np.radians(GBM_FIRST[0]), np.radians(GBM_FIRST[1])), (np.radians(ra), np.radians(dec))]]
+    unit = [
+        np.array([np.cos(b) * np.cos(a), np.cos(b) * np.sin(a), np.sin(b)])
+        for a, b in [(np.radians(GBM_FIRST[0]), np.radians(GBM_FIRST[1])), (np.radians(ra), np.radians(dec))]
+    ]
     cosine = np.clip(np.tensordot(unit[0], unit[1], axes=1), -1.0, 1.0)
     density = np.zeros(np.shape(ra))
     for weight, systematic in ((0.9, 3.7), (0.1, 14.0)):
@@ -125,8 +122,6 @@ def test_at2017gfo_ranks_first_more_often_for_both_events_than_for_either(
 
     The two seconds between the events make it sure that they are one source.
     """
-    from asterism.sky.cone import offset, separation_deg
-
     delay, days, fields, radius = 0.4527, 14.0, 100, 45.0
     kinds, partner = RULES.kinds, (Partner("gbm:1", "1:0", burst, 1.0),)
     inside_99 = gw170817.area(0.99)
@@ -158,7 +153,9 @@ IC170922A = EllipseLocalization.from_box(77.43, 5.72, (1.30, 0.80), (0.70, 0.40)
 
 
 def test_txs_0506_056_is_the_only_blazar_in_the_contour_and_one_was_expected_in_six(test_data: Path) -> None:
-    table = pq.read_table(test_data / "catalogs/4lac_dr3.parquet", columns=["assoc1", "ra_counterpart", "dec_counterpart"])
+    table = pq.read_table(
+        test_data / "catalogs/4lac_dr3.parquet", columns=["assoc1", "ra_counterpart", "dec_counterpart"]
+    )
     ra, dec = (table[name].to_numpy() for name in ("ra_counterpart", "dec_counterpart"))
     known = np.isfinite(ra) & np.isfinite(dec)
     inside = np.flatnonzero(known)[IC170922A.credible_level(ra[known], dec[known]) < 0.9]
@@ -190,7 +187,12 @@ def test_a_known_blazar_is_compared_with_its_catalogue_whenever_it_was_first_see
     assert verdict.scores.log_l[0] == pytest.approx(np.log(density / 0.09245))
     searched = float(IC170922A.searched_area(77.35819, 5.69315))
     assert verdict.chance_area[0] == pytest.approx(0.09245 * searched)
-    assert judge(neutrino, neutrino.region(RULES), objects(77.35819, 5.69315, 51000.0), constant(0.5), RULES).objects.key.size == 0
+    assert (
+        judge(
+            neutrino, neutrino.region(RULES), objects(77.35819, 5.69315, 51000.0), constant(0.5), RULES
+        ).objects.key.size
+        == 0
+    )
 
 
 def test_at2019dsg_by_chance_is_a_density_times_an_area(capsys: pytest.CaptureFixture[str]) -> None:

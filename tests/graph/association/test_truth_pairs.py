@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ from asterism.graph.association.events import ActiveEvent
 from asterism.graph.association.rules import load_rules
 from asterism.graph.association.sample import ObjectSample
 from asterism.sky.ellipse import EllipseLocalization
-from asterism.sky.fits import read_skymap
+from asterism.sky.kinds import localization_from_record
 from asterism.sky.localization import Localization
 from asterism.sky.mixture import GBM_PRE_2019, GBM_ROBOBA_LONG, Systematic
+from asterism.sky.skymap import SkyMapLocalization
 from asterism.times import datetime_to_mjd_tai
 from asterism.voevent.localize import CONTAINMENT_ASSUMED, Published, region_of
-from asterism.sky.kinds import localization_from_record
 
 pytestmark = pytest.mark.realdata
 
@@ -63,7 +63,8 @@ EXPECTED = {
 }
 """A negative without an event has no region: no event may be linked (`test_published_associations` tries)."""
 
-MAPS = {"GW170817": "skymaps/GW170817_skymap.fits.gz"}
+MAPS = {"GW170817"}
+"""Events whose region is the published map."""
 SYSTEMATICS: dict[str, tuple[str, Systematic]] = {
     "GRB170817A": ("pre-2019", GBM_PRE_2019),
     "GBM716527670-ground": ("roboba", GBM_ROBOBA_LONG),
@@ -90,13 +91,13 @@ def number(row: dict[str, str], name: str) -> float | None:
 
 
 def moment(text: str) -> float | None:
-    return datetime_to_mjd_tai(datetime.fromisoformat(f"{text}+00:00")) if text else None
+    return datetime_to_mjd_tai(datetime.fromisoformat(text).replace(tzinfo=UTC)) if text else None
 
 
-def located(row: dict[str, str], folder: Path) -> tuple[Localization | None, tuple[str, ...], list[str]]:
+def located(row: dict[str, str], sky_map: Localization) -> tuple[Localization | None, tuple[str, ...], list[str]]:
     """Return the region of a row's event, flags, and the fields that are missing for it."""
     if row["event_id"] in MAPS:
-        return read_skymap(folder / MAPS[row["event_id"]]), (), []
+        return sky_map, (), []
     missing = [name for name in ("ra_deg", "dec_deg") if not row[name]]
     if missing:
         return None, (), missing
@@ -124,10 +125,10 @@ def located(row: dict[str, str], folder: Path) -> tuple[Localization | None, tup
 class Pair:
     """One row, through the code that judges events."""
 
-    def __init__(self, row: dict[str, str], folder: Path, make: dict[str, Callable[..., Any]]) -> None:
+    def __init__(self, row: dict[str, str], sky_map: Localization, make: dict[str, Callable[..., Any]]) -> None:
         self.row, self.make = row, make
         self.t0, self.first = moment(row["t0_utc"]), moment(row["t_first_detection_utc"])
-        self.localization, self.flags, self.missing = located(row, folder)
+        self.localization, self.flags, self.missing = located(row, sky_map)
         places = ("counterpart_ra_deg", "counterpart_dec_deg")
         self.missing += [name for name in places if not row[name]]
         self.values: dict[str, float] = {}
@@ -183,12 +184,13 @@ class Pair:
 @pytest.fixture
 def pairs(
     test_data: Path,
+    gw170817: SkyMapLocalization,
     objects: Callable[..., Any],
     event: Callable[..., Any],
     constant: Callable[..., Any],
 ) -> list[Pair]:
     make = {"objects": objects, "event": event, "constant": constant}
-    return [Pair(row, test_data, make) for row in rows(test_data)]
+    return [Pair(row, gw170817, make) for row in rows(test_data)]
 
 
 def test_every_row_of_the_table_has_the_status_written_here(

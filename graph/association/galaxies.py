@@ -71,6 +71,7 @@ def host_weights(position: ArrayLike, mass: ArrayLike) -> Floats:
     place, heavy = np.asarray(position, dtype=np.float64), np.nan_to_num(np.asarray(mass, dtype=np.float64), nan=0.0)
     if not place.sum() > 0.0:
         return np.zeros(place.shape)
+    heavy = heavy / max(float(heavy.max()), np.finfo(np.float64).tiny)
     both = place * heavy
     grade = place * (1.0 + (place.sum() / both.sum() if both.sum() > 0.0 else 0.0) * heavy)
     return np.asarray(grade / grade.sum(), dtype=np.float64)

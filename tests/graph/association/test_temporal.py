@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,7 +64,5 @@ def test_the_share_of_a_prior_that_has_passed_is_its_integral(kind: str) -> None
     edges = sorted({t for c in prior for t in (c.start, c.start + 0.02, c.end)})
     for until in (-100.0, -0.001, 0.3, 1.1, 5.0, 30.0):
         points = [t for t in edges if t < until] + [until]
-        parts = [
-            quad(lambda t: float(time_density(t, prior)), a, b)[0] for a, b in zip(points, points[1:], strict=False)
-        ]
+        parts = [quad(lambda t: float(time_density(t, prior)), a, b)[0] for a, b in pairwise(points)]
         assert float(time_share(until, prior)) == pytest.approx(sum(parts), abs=1e-6)

@@ -78,6 +78,7 @@ KNOWN = {"TXS 0506+056": "blazar"}
 AUTHORITY = {"gw": "lvk", "grb": "gbm", "neutrino": "icecube", "x-ray": "swift", "none": "none"}
 KIND = {"x-ray": "grb"}
 """The X-ray position is that of a burst's afterglow."""
+GW_CLASSES = {"BNS": 1.0}
 BOX = re.compile(r"RA \+([\d.]+)/-([\d.]+), Dec \+([\d.]+)/-([\d.]+) deg")
 
 
@@ -94,7 +95,9 @@ def moment(text: str) -> float | None:
     return datetime_to_mjd_tai(datetime.fromisoformat(text).replace(tzinfo=UTC)) if text else None
 
 
-def located(row: dict[str, str], sky_map: Localization) -> tuple[Localization | None, tuple[str, ...], list[str]]:
+def located(
+    row: dict[str, str], table: list[dict[str, str]], sky_map: Localization
+) -> tuple[Localization | None, tuple[str, ...], list[str]]:
     """Return the region of a row's event, flags, and the fields that are missing for it."""
     if row["event_id"] in MAPS:
         return sky_map, (), []
@@ -102,11 +105,12 @@ def located(row: dict[str, str], sky_map: Localization) -> tuple[Localization | 
     if missing:
         return None, (), missing
     ra, dec = float(row["ra_deg"]), float(row["dec_deg"])
-    box = BOX.search(row["source_reference"])
+    told_of = [row, *(other for other in table if other["event_id"] == row["event_id"])]
+    box = next((found for one in told_of if (found := BOX.search(one["source_reference"]))), None)
     if not row["error_radius_deg"] and box is not None:
         errors = [float(value) for value in box.groups()]
         sides = (errors[0], errors[1]), (errors[2], errors[3])
-        return EllipseLocalization.from_box(ra, dec, *sides, float(row["containment"])), (), []
+        return EllipseLocalization.from_box(ra, dec, *sides, 0.9), (), []
     if not row["error_radius_deg"]:
         return None, (), ["error_radius_deg"]
     told = Published(
@@ -125,10 +129,16 @@ def located(row: dict[str, str], sky_map: Localization) -> tuple[Localization | 
 class Pair:
     """One row, through the code that judges events."""
 
-    def __init__(self, row: dict[str, str], sky_map: Localization, make: dict[str, Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        row: dict[str, str],
+        table: list[dict[str, str]],
+        sky_map: Localization,
+        make: dict[str, Callable[..., Any]],
+    ) -> None:
         self.row, self.make = row, make
         self.t0, self.first = moment(row["t0_utc"]), moment(row["t_first_detection_utc"])
-        self.localization, self.flags, self.missing = located(row, sky_map)
+        self.localization, self.flags, self.missing = located(row, table, sky_map)
         places = ("counterpart_ra_deg", "counterpart_dec_deg")
         self.missing += [name for name in places if not row[name]]
         self.values: dict[str, float] = {}
@@ -157,7 +167,10 @@ class Pair:
 
     def event(self, name: str, kind: str, t0: float, localization: Localization) -> ActiveEvent:
         authority = "swift" if name.startswith("Swift") else AUTHORITY[kind]
-        made: ActiveEvent = self.make["event"](f"{authority}:{name}", KIND.get(kind, kind), t0, localization)
+        classes = GW_CLASSES if kind == "gw" else {}
+        made: ActiveEvent = self.make["event"](
+            f"{authority}:{name}", KIND.get(kind, kind), t0, localization, classes=classes
+        )
         return made
 
     def score_object(self, event: ActiveEvent, name: str, ra: float, dec: float) -> None:
@@ -190,7 +203,8 @@ def pairs(
     constant: Callable[..., Any],
 ) -> list[Pair]:
     make = {"objects": objects, "event": event, "constant": constant}
-    return [Pair(row, gw170817, make) for row in rows(test_data)]
+    table = rows(test_data)
+    return [Pair(row, table, gw170817, make) for row in table]
 
 
 def test_every_row_of_the_table_has_the_status_written_here(

@@ -35,7 +35,7 @@ from benchmarks.harness import Bench
 
 EDGES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Chance counts between which objects are counted."""
-EVENTS = 300
+EVENTS = 150
 RA, DEC = (120.0, 200.0), (-35.0, 15.0)
 START, NIGHTS = 61000.0, 42
 _LOST = 0.25
@@ -163,7 +163,7 @@ def misfit(measured: Floats, expected: Floats) -> tuple[float, float]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; return its exit code."""
     bench, rules = Bench("calibration", arguments), load_rules()
-    events = EVENTS // 5 if bench.quick else EVENTS
+    events = EVENTS // 3 if bench.quick else EVENTS
     measured, expected = np.zeros(len(EDGES) - 1), np.zeros(len(EDGES) - 1)
     started = time.process_time()
     for number in range(events):

@@ -169,7 +169,7 @@ def _features(
     terms = {}
     if kind.fade is not None:
         found = FadeRates(objects.fade, objects.fade_err, objects.middle - event.t0, objects.spread)
-        terms["fade"] = fade_term(found, kind.fade, *(() if off is None else (off.fade, off.fade_err)))
+        terms["fade"] = fade_term(found, kind.fade, *_fades(off))
         terms["distance"] = distance_term(objects, event.localization, np.empty(0) if off is None else off.host_mpc)
     if kind.p_again is not None and off is not None:
         now = min(region.end, max(float(objects.last.max(initial=-np.inf)), float(off.last.max())))
@@ -244,3 +244,7 @@ def _compared_with(chosen: ObjectSample, rate: Floats, kind: Kind) -> Floats:
     for one in kind.catalogued:
         rate = np.where(chosen.known == one.name, one.sigma_deg2, rate)
     return rate
+
+
+def _fades(off: ObjectSample | None) -> tuple[Floats | None, Floats | None]:
+    return (None, None) if off is None else (off.fade, off.fade_err)

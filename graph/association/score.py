@@ -143,4 +143,4 @@ def chance_counts(log_l: ArrayLike, drawn_log_l: ArrayLike, expected: ArrayLike)
     place = np.searchsorted(drawn[order], np.asarray(log_l, dtype=np.float64), side="left")
     if not number.ndim:
         return np.asarray(number * (drawn.size - place) / max(drawn.size, 1), dtype=np.float64)
-    return np.append(np.cumsum(number[order][::-1])[::-1], 0.0)[place]
+    return np.asarray(np.append(np.cumsum(number[order][::-1])[::-1], 0.0)[place], dtype=np.float64)

@@ -1,14 +1,15 @@
 """The surface rate of unrelated objects, measured where no event is: off-source in the same nights, with the same cuts.
 
-Flat on the sky: one mean rate for an event, from the objects of the lake first seen in the event's window but outside
-its region, and the area of the HEALPix cells in which the surveys delivered anything. Not flat in time: of what began
-long ago only the slow is still seen, so a kernel density of the first detections says how the rate varies around its
-mean. (A source that two surveys see is two objects here: the rate is an upper bound, the same for all candidates.)
+Not flat on the sky: rates of each survey, of its cells of equal depth and of each cell (`asterism.graph.association
+.rates`), from the objects of the lake first seen in the event's window but outside its region. Not flat in time: of
+what began long ago only the slow is still seen, so a kernel density of the first detections says how the rate varies
+around its mean. A constant of the rule set serves where too few are found, and is marked. Only what was seen before the
+event's window ends counts: a verdict does not depend on when it is made.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,11 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
+from asterism.graph.association.observed import AREA_ORDER, Observed
+from asterism.graph.association.rates import Counted, Rates, measure_rates
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import RuleSet
-from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of
+from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of, surveys
 from asterism.lake import Lake
 from asterism.sky.healpix import contains, pixel_area_deg2
 
@@ -34,8 +37,11 @@ KERNEL_DAYS, KERNEL_SHARE = 1.0, 0.25
 """Width of the kernels in time: at least [d], and relative to the delay (judgement: nights; rates of old things)."""
 UNSEEN_SHARE = 0.05
 """Share of a flat rate in the measured one."""
-AREA_ORDER = 6
-"""Cells of 0.84 deg2 decide what was observed; finer than a camera's field, coarser than the spacing of alerts."""
+BEFORE_DAYS = 60.0
+"""Objects first seen up to so long before the event's window tell how the rate varies over the sky, in its region too
+[d]."""
+_MANY = 512
+"""More times than this are interpolated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +51,7 @@ class Background:
     Attributes
     ----------
     rate : float
-        New unrelated objects [deg^-2 d^-1].
+        New unrelated objects of all surveys, mean over the sky and the time looked at [deg^-2 d^-1].
     measured : bool
         False for the rule set's fallback.
     objects : int
@@ -58,6 +64,12 @@ class Background:
         Their first detections [d after t0].
     span : tuple of float
         Time they were looked for in [d after t0].
+    rates : Rates, optional
+        How the rate varies from survey to survey and over the sky; None if the fallback is used.
+    observed : Observed, optional
+        What the surveys have looked at; None if that is not known.
+    valid : tuple of float, optional
+        Time in which the objects were first seen, MJD TAI; None if the fallback is used.
     """
 
     rate: float
@@ -68,6 +80,23 @@ class Background:
     off_source: ObjectSample | None
     delay: Floats
     span: tuple[float, float] = (0.0, 0.0)
+    rates: Rates | None = None
+    observed: Observed | None = None
+    valid: tuple[float, float] | None = None
+
+    def rate_at(self, hpx29: NDArray[np.int64], survey: NDArray[np.str_]) -> Floats:
+        """Return the mean over time of the rate of a survey's unrelated objects at places [deg^-2 d^-1].
+
+        Parameters
+        ----------
+        hpx29 : ndarray of int64
+            Order-29 cells.
+        survey : ndarray of str
+            Survey of each; one the measurement does not know has the rate of all.
+        """
+        if self.rates is None:
+            return np.full(hpx29.shape, self.rate)
+        return self.rates.at(hpx29, survey, self.rate)
 
     def unevenness(self, delay_days: ArrayLike) -> Floats:
         """Return b at first detections [d after t0] relative to its mean; 1 where it was not measured.
@@ -79,6 +108,10 @@ class Background:
         if self.off_source is None:
             return np.ones(at.shape)
         start, end = self.span
+        if at.size > _MANY:  # draws: the kernels are smooth between points a quarter of their width apart
+            grid = np.linspace(start, end, max(2, int(np.ceil(4.0 * (end - start) / KERNEL_DAYS))))
+            pieces = [self.unevenness(piece) for piece in np.array_split(grid, -(-grid.size // _MANY))]
+            return np.asarray(np.interp(at, grid, np.concatenate(pieces)), dtype=np.float64)
         width = np.maximum(KERNEL_DAYS, KERNEL_SHARE * np.abs(self.delay))
         inside = ndtr((end - self.delay) / width) - ndtr((start - self.delay) / width)
         pull = (at[..., None] - self.delay) / width
@@ -98,38 +131,51 @@ def lake_objects(lake: Lake, rules: RuleSet) -> ObjectSample:
     return sample.select(sample.passes)
 
 
-def measure_background(
-    objects: ObjectSample, observed: NDArray[np.int64], region: EventRegion, rules: RuleSet
-) -> Background:
+def _counted(objects: ObjectSample, start: float, inside: NDArray[np.bool_], here: NDArray[np.bool_]) -> Counted:
+    """Return what the rates are measured from: off source in the window, and everywhere in the time before it."""
+    before = (objects.first < start) & (objects.first >= start - BEFORE_DAYS)
+    kept = before | (inside & ~here)
+    return Counted(objects.hpx29[kept], surveys(objects.select(kept)), before[kept], here[kept])
+
+
+def measure_background(objects: ObjectSample, observed: Observed, region: EventRegion, rules: RuleSet) -> Background:
     """Measure the rate for one event.
 
     Parameters
     ----------
     objects : ObjectSample
         All objects that pass the cuts (`lake_objects`).
-    observed : ndarray of int64
-        Cells of order `AREA_ORDER` in which anything was delivered.
+    observed : Observed
+        What the surveys looked at.
     region : EventRegion
         The event's region and window; both are left out.
     rules : RuleSet
         Fallback and minimum.
     """
+    seen = observed.until(region.end)
     shift = 2 * (29 - AREA_ORDER)
-    centre = (observed << shift) + (1 << (shift - 1))
-    area = float(np.sum(~contains(region.lo, region.hi, centre)) * pixel_area_deg2(AREA_ORDER))
-    first_seen = objects.first[np.isfinite(objects.first)]
+    cells = np.unique(seen.cell)
+    off = cells[~contains(region.lo, region.hi, (cells << shift) + (1 << (shift - 1)))]
+    here = contains(region.lo, region.hi, objects.hpx29)
+    area = float(off.size * pixel_area_deg2(AREA_ORDER))
     start = max(region.start, region.t0 - rules.background.off_source_days)
     end = min(region.end, float(objects.last.max(initial=region.t0)))
     inside = (objects.first >= start) & (objects.first <= end)
-    chosen = objects.select(inside & ~contains(region.lo, region.hi, objects.hpx29))
+    chosen = objects.select(inside & ~here)
     days = end - start
-    if len(chosen) < rules.background.min_objects or area <= 0 or days <= 0 or first_seen.size == 0:
-        return Background(rules.background.fallback, False, len(chosen), area, max(days, 0.0), None, np.empty(0))
-    delay, span = chosen.first - region.t0, (start - region.t0, end - region.t0)
-    return Background(len(chosen) / (area * days), True, len(chosen), area, days, chosen, delay, span)
-
-
-def observed_cells(lake: Lake) -> NDArray[np.int64]:
-    """Return the cells of order `AREA_ORDER` in which any alert of the lake lies."""
-    cells = lake.detections(["hpx29"])["hpx29"].to_numpy() >> (2 * (29 - AREA_ORDER))
-    return np.unique(cells).astype(np.int64)
+    if len(chosen) < rules.background.min_objects or area <= 0 or days <= 0:
+        few = Background(rules.background.fallback, False, len(chosen), area, max(days, 0.0), None, np.empty(0))
+        return replace(few, observed=observed)
+    return Background(
+        rate=len(chosen) / (area * days),
+        measured=True,
+        objects=len(chosen),
+        area=area,
+        days=days,
+        off_source=chosen,
+        delay=chosen.first - region.t0,
+        span=(start - region.t0, end - region.t0),
+        rates=measure_rates(_counted(objects, start, inside, here), seen, off, days),
+        observed=observed,
+        valid=(start, end),
+    )

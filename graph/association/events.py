@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from neo4j import ManagedTransaction, Session
 
 from asterism.errors import SkyError
+from asterism.graph.association.acceptance import Acceptance, accepted
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import RuleSet
 from asterism.graph.connection import read
@@ -19,6 +21,28 @@ from asterism.logs import get_logger
 from asterism.sky.localization import Localization
 
 _log = get_logger("graph.association")
+
+
+@dataclass(frozen=True, eq=False)
+class Partner:
+    """An event that coincides with another.
+
+    Attributes
+    ----------
+    key : str
+        Its key.
+    localization_key : str
+        Its localization.
+    localization : Localization
+        The density on the sky.
+    probability : float
+        Probability that both are one source.
+    """
+
+    key: str
+    localization_key: str
+    localization: Localization
+    probability: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +61,14 @@ class ActiveEvent:
         The density on the sky.
     p_astro : float
         Probability that it is astrophysical, as the mission says; 1 where it says nothing.
+    radius_deg : float, optional
+        Published error radius [deg], whatever its containment; None for a map.
+    far_hz : float, optional
+        False-alarm rate [Hz], as the mission says.
+    classes : dict
+        Probability of each class, as the mission says.
+    partners : tuple of Partner
+        Coincident events (`asterism.graph.association.coincidence`).
     """
 
     key: str
@@ -45,11 +77,24 @@ class ActiveEvent:
     localization_key: str
     localization: Localization
     p_astro: float
+    radius_deg: float | None = None
+    far_hz: float | None = None
+    classes: Mapping[str, float] = field(default_factory=dict)
+    partners: tuple[Partner, ...] = ()
+
+    @property
+    def authority(self) -> str:
+        """Who named it."""
+        return self.key.partition(":")[0]
+
+    def acceptance(self, rules: RuleSet) -> Acceptance:
+        """Return where a rule set accepts candidates of this event."""
+        return accepted(self.key, self.localization, self.radius_deg, rules)
 
     def region(self, rules: RuleSet) -> EventRegion:
-        """Return where and when alerts matter to this event."""
+        """Return where and when alerts matter to this event; of rules that accept nothing, an empty one."""
         start, end = rules.kinds[self.kind].window
-        ranges = self.localization.ranges(rules.level)
+        ranges = self.acceptance(rules).ranges()
         window = (self.t0 + start, self.t0 + end)
         return EventRegion(self.key, self.localization_key, self.kind, self.t0, *window, ranges.lo, ranges.hi)
 
@@ -93,8 +138,20 @@ class EventBook:
             except SkyError as error:
                 _log.error("localization unusable", event_key=row["key"], code=error.code, reason=error.message)
                 continue
-            p_astro = _p_astro(row["classification"])
-            found.append(ActiveEvent(row["key"], row["kind"], row["t0"], row["localization"], localization, p_astro))
+            classes = _classes(row["classification"])
+            found.append(
+                ActiveEvent(
+                    key=row["key"],
+                    kind=row["kind"],
+                    t0=row["t0"],
+                    localization_key=row["localization"],
+                    localization=localization,
+                    p_astro=_p_astro(classes),
+                    radius_deg=row["radius"],
+                    far_hz=row["far"],
+                    classes=classes,
+                )
+            )
         return found
 
     def _localization(self, key: str, record: str) -> Localization:
@@ -109,20 +166,25 @@ def _events(tx: ManagedTransaction, kinds: list[str]) -> list[dict[str, Any]]:
         "AND e.standing = 'real' AND e.t0MjdTai IS NOT NULL AND e.currentLocalization IS NOT NULL "
         "MATCH (l:Localization {key: e.currentLocalization}) "
         "RETURN e.key AS key, e.kind AS kind, e.t0MjdTai AS t0, e.classification AS classification, "
-        "l.key AS localization, l.record AS record ORDER BY key",
+        "e.farHz AS far, l.key AS localization, l.radiusDeg AS radius, l.record AS record ORDER BY key",
         kinds=kinds,
     )
     return [dict(record) for record in result]
 
 
-def _p_astro(classification: object) -> float:
-    """Return 1 - P(Terrestrial), or the mission's own probability; 1 if it says neither."""
+def _classes(classification: object) -> dict[str, float]:
+    """Return the numbers among the values of a stored classification."""
     try:
         classes = json.loads(classification) if isinstance(classification, str) else {}
     except ValueError:
-        return 1.0
+        return {}
     if not isinstance(classes, dict):
-        return 1.0
+        return {}
+    return {name: float(p) for name, p in classes.items() if isinstance(p, int | float) and not isinstance(p, bool)}
+
+
+def _p_astro(classes: Mapping[str, float]) -> float:
+    """Return 1 - P(Terrestrial), or the mission's own probability; 1 if it says neither."""
     noise = classes.get("Terrestrial")
-    signal = classes.get("signalness", 1.0) if noise is None else 1.0 - float(noise)
+    signal = classes.get("signalness", 1.0) if noise is None else 1.0 - noise
     return float(np.clip(signal, 1e-6, 1.0))

@@ -23,6 +23,8 @@ WELL_MEASURED = 0.15
 """Off-source fade rates with a larger error say nothing of the shape of the background [mag/d]."""
 FEWEST_MEASURED = 30
 """With fewer of them the rule set's density is used."""
+MOST_KERNELS = 1000
+"""Of more well measured ones every second, third, ... is a kernel."""
 KERNEL = 0.08
 """Width of the kernels [mag/d]."""
 UNSEEN_WEIGHT, UNSEEN_WIDTH = 0.02, 1.0
@@ -73,6 +75,7 @@ def fade_term(found: FadeRates, fade: Fade, sample: Floats | None = None, sample
     if good.size < FEWEST_MEASURED:
         background = _log_normal(rate, fade.background_mean, np.hypot(fade.background_sigma, error))
     else:
+        good = good[:: -(-good.size // MOST_KERNELS)]
         width = np.hypot(error, KERNEL)[:, None]
         kernels = logsumexp(_log_normal(rate[:, None], good[None, :], width), axis=1) - np.log(good.size)
         unseen = _log_cauchy(rate, np.hypot(UNSEEN_WIDTH, error))

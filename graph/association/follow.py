@@ -1,8 +1,9 @@
-"""The one writer of candidate links: back-searches new regions, re-scores touched events, misses no pair.
+"""The one writer of candidate and coincidence links: back-searches regions, re-scores events, misses no pair.
 
 Each round:
 
 1. the events of the graph become the region set; a change publishes a new version, and changed events are *dirty*;
+   so are events whose coincidences with others changed;
 2. finished batches (the lake's ledger) name the delivery windows whose alerts lie in regions: their events are dirty;
 3. dirty events are judged from all the graph holds, and their links written absolutely;
 4. an event that changed with version v stays *unsettled* until no batch that began before v is running, and is then
@@ -13,19 +14,20 @@ Judging is a function of graph and lake, so a round may be repeated or killed an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-import numpy as np
 from neo4j import Driver, Session
-from numpy.typing import NDArray
 
 from asterism.batches import older_batch_runs
 from asterism.graph.association.associate import Verdict, judge
-from asterism.graph.association.background import lake_objects, measure_background, observed_cells
+from asterism.graph.association.background import lake_objects, measure_background
 from asterism.graph.association.candidates import region_objects
+from asterism.graph.association.coincidence import find_coincidences, with_partners
+from asterism.graph.association.coincidence_links import write_coincidences
 from asterism.graph.association.events import ActiveEvent, EventBook
 from asterism.graph.association.hosts import lake_hosts
 from asterism.graph.association.links import close_links, write_verdict
+from asterism.graph.association.observed import Observed
 from asterism.graph.association.regions import REGION_MATCHES, publish_regions
 from asterism.graph.association.rules import RuleSet
 from asterism.graph.association.sample import ObjectSample, with_hosts
@@ -37,20 +39,23 @@ from asterism.times import now_mjd_tai
 
 _log = get_logger("graph.association")
 
+Identity = tuple[str, float, tuple[tuple[str, str], ...]]
+"""What a verdict on an event rests on beside alerts: its localization, its time, its partners' localizations."""
+
 
 @dataclass(frozen=True, eq=False)
 class LakeSky:
-    """What one round takes from the lake: objects that pass the cuts, cells observed, distances of hosts [Mpc]."""
+    """What one round takes from the lake: objects that pass the cuts, what was observed, distances of hosts [Mpc]."""
 
     objects: ObjectSample
-    observed: NDArray[np.int64]
+    observed: Observed
     hosts: dict[str, float]
 
     @classmethod
     def of(cls, lake: Lake, rules: RuleSet) -> LakeSky:
         """Read the lake."""
         hosts = lake_hosts(lake)
-        return cls(with_hosts(lake_objects(lake, rules), hosts), observed_cells(lake), hosts)
+        return cls(with_hosts(lake_objects(lake, rules), hosts), Observed.of(lake), hosts)
 
 
 @dataclass
@@ -73,7 +78,8 @@ class Associator:
     settings: Settings
     rules: RuleSet
     wait_for_batches: bool = True
-    _known: dict[str, tuple[str, float]] = field(default_factory=dict, init=False)
+    _known: dict[str, Identity] = field(default_factory=dict, init=False)
+    _overlaps: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
     _dirty: set[str] = field(default_factory=set, init=False)
     _unsettled: dict[str, int] = field(default_factory=dict, init=False)
 
@@ -90,6 +96,7 @@ class Associator:
             events = self.book.read(session)
             regions = publish_regions(self.lake, [self.book.region(event) for event in events])
             close_links(session, [event.key for event in events], now_mjd_tai())
+            events = self._with_partners(session, events)
             self._mark(events, regions.version)
             sky = LakeSky.of(self.lake, self.rules) if self._dirty else None
             for event in events:
@@ -111,7 +118,8 @@ class Associator:
         active = {event.key for event in events}
         self._known = {key: identity for key, identity in self._known.items() if key in active}
         for event in events:
-            identity = (event.localization_key, event.t0)
+            partners = tuple((partner.key, partner.localization_key) for partner in event.partners)
+            identity = (event.localization_key, event.t0, partners)
             if self._known.get(event.key) != identity:
                 self._known[event.key] = identity
                 self._dirty.add(event.key)
@@ -122,10 +130,21 @@ class Associator:
             del self._unsettled[key]
         self._dirty = (self._dirty | done) & active
 
+    def _with_partners(self, session: Session, events: list[ActiveEvent]) -> list[ActiveEvent]:
+        """Write which events coincide; return the events with their partners."""
+        if self.rules.coincidence is None:
+            return events
+        pairs = find_coincidences(events, self.rules.coincidence, self._overlaps)
+        write_coincidences(session, pairs, self.rules.name, now_mjd_tai())
+        partners = with_partners(events, pairs)
+        return [replace(event, partners=partners[event.key]) for event in events]
+
     def _judge(self, session: Session, event: ActiveEvent, sky: LakeSky) -> Verdict:
         region = self.book.region(event)
         background = measure_background(sky.objects, sky.observed, region, self.rules)
-        found = region_objects(session, region, self.rules.cuts, show_nonpublic=self.settings.show_nonpublic)
+        catalogued = [one.name for one in self.rules.kinds[event.kind].catalogued]
+        shown = self.settings.show_nonpublic
+        found = region_objects(session, region, self.rules.cuts, catalogued, show_nonpublic=shown)
         return judge(event, region, with_hosts(found, sky.hosts), background, self.rules)
 
     def _touched_events(self) -> set[str]:

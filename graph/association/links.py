@@ -60,6 +60,9 @@ def _rows(verdict: Verdict) -> list[dict[str, Any]]:
             "nChance": float(verdict.chance[i]),
             "nChanceArea": float(verdict.chance_area[i]),
             "detections": int(objects.detections[i]),
+            "backgroundRate": _known(verdict.rates[i]) if verdict.rates.size else None,
+            "knownClass": str(objects.known[i]) or None,
+            "grade": (str(verdict.grade[i]) or None) if verdict.grade.size else None,
         }
         values |= {f"log{name.capitalize()}": _known(column[i]) for name, column in terms.items()}
         rows.append({"object": key, "values": values})
@@ -77,6 +80,9 @@ def _summary(verdict: Verdict) -> dict[str, Any]:
         "backgroundRate": verdict.background.rate,
         "backgroundMeasured": verdict.background.measured,
         "backgroundObjects": verdict.background.objects,
+        "backgroundFromMjdTai": None if verdict.background.valid is None else verdict.background.valid[0],
+        "backgroundToMjdTai": None if verdict.background.valid is None else verdict.background.valid[1],
+        "coverage": verdict.coverage,
         "regionLevel": verdict.rules.level,
     }
 

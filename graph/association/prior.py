@@ -43,3 +43,18 @@ def _norm(term: TimeComponent) -> float:
         return float(np.log(high / low))
     power = term.index + 1.0
     return float((high**power - low**power) / power)
+
+
+def time_share(delay_days: ArrayLike, components: Sequence[TimeComponent]) -> NDArray[np.float64]:
+    """Return the integral of `time_density` up to a delay [d], between 0 and the sum of the weights."""
+    delay = np.asarray(delay_days, dtype=np.float64)
+    share = np.zeros(delay.shape)
+    for term in components:
+        past = np.clip(delay, term.start, term.end) - term.start + ONSET_DAYS
+        if term.index == -1.0:
+            done = np.log(past / ONSET_DAYS)
+        else:
+            power = term.index + 1.0
+            done = (past**power - ONSET_DAYS**power) / power
+        share += term.weight * done / _norm(term)
+    return share

@@ -1,9 +1,14 @@
-"""Rule sets: the numbers of association as data, one TOML file each in ``rules/``."""
+"""Rule sets: the numbers of association as data, one TOML file each in ``rules/``.
+
+Two methods. ``likelihood``: candidates are inside a credible level and have a likelihood ratio of many terms.
+``cuts``: candidates are inside a radius and a window, all of equal worth, as the rules of others say; what such rules
+call a candidate is inside, and what they rank by is a grade.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -12,6 +17,7 @@ from asterism.graph.errors import RuleSetError
 
 DEFAULT = "asterism-1"
 FADE_LAWS = ("line", "power")
+METHODS = ("likelihood", "cuts")
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,25 @@ class Fade:
 
 
 @dataclass(frozen=True)
+class CataloguedClass:
+    """Known sources of one class: no background in time, only a density on the sky.
+
+    Attributes
+    ----------
+    name : str
+        Class in the catalogue, such as ``blazar``.
+    sigma_deg2 : float
+        Surface density [deg^-2].
+    source : str
+        Where the density comes from.
+    """
+
+    name: str
+    sigma_deg2: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Kind:
     """What is expected of the counterpart of one kind of event.
 
@@ -64,16 +89,19 @@ class Kind:
         Probability that an astrophysical event has a counterpart the surveys can see.
     time : tuple of TimeComponent
         Prior of the first detection; the weights sum to 1.
-    fade : Fade
-        Densities of the fade rate.
-    p_again : float
-        Probability that a counterpart is detected a second time.
+    fade : Fade, optional
+        Densities of the fade rate; None: it says nothing.
+    p_again : float, optional
+        Probability that a counterpart is detected a second time; None: it says nothing.
+    catalogued : tuple of CataloguedClass
+        Classes of known sources that may be the counterpart, whenever they were first seen.
     """
 
     p_optical: float
     time: tuple[TimeComponent, ...]
-    fade: Fade
-    p_again: float
+    fade: Fade | None = None
+    p_again: float | None = None
+    catalogued: tuple[CataloguedClass, ...] = ()
 
     @property
     def window(self) -> tuple[float, float]:
@@ -120,8 +148,156 @@ class BackgroundRule:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How far from the published position a rule set of cuts accepts, for events of one authority.
+
+    Attributes
+    ----------
+    factor : float
+        In published error radii, whatever containment they have.
+    most_deg : float
+        But no more than this [deg].
+    """
+
+    factor: float
+    most_deg: float = 180.0
+
+
+@dataclass(frozen=True)
+class Grade:
+    """One of the grades a rule set of cuts gives; a candidate gets the last whose conditions all hold.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    min_reliability : float
+        Smallest real/bogus score of the newest alert; an unknown one does not reach it.
+    max_chance : float
+        Largest probability of a chance coincidence, as the rule set defines it.
+    min_abs_fade : float
+        Smallest absolute fade rate [mag/d]; an unknown one does not reach it.
+    max_radius_deg : float
+        Largest published error radius of the event [deg].
+    """
+
+    name: str
+    min_reliability: float = 0.0
+    max_chance: float = 1.0
+    min_abs_fade: float = 0.0
+    max_radius_deg: float = 180.0
+
+
+@dataclass(frozen=True)
+class ChanceRule:
+    """Fink_MM's probability of a chance coincidence: of a transient in the circle, and of a burst in the time.
+
+    Attributes
+    ----------
+    transients_deg2 : float
+        Transients a night [deg^-2].
+    transients : float
+        Transients a night in all; over the density, the area observed.
+    events_per_year : dict
+        Events a year on the whole sky, by authority.
+    """
+
+    transients_deg2: float
+    transients: float
+    events_per_year: dict[str, float]
+
+
+@dataclass(frozen=True)
+class PairRule:
+    """When events of two kinds may be one source.
+
+    Attributes
+    ----------
+    first, second : str
+        Kinds of the events.
+    start_s, end_s : float
+        Window of the second's time minus the first's [s].
+    per_year : float
+        Unrelated events of the second kind a year, whole sky.
+    p_joint : float
+        Probability that an event of the first kind has one of the second.
+    source : str
+        Where the numbers are from.
+    unmodelled : bool, optional
+        The first is of no class of compact binary, or is of one; None: either.
+    """
+
+    first: str
+    second: str
+    start_s: float
+    end_s: float
+    per_year: float
+    p_joint: float
+    source: str
+    unmodelled: bool | None = None
+
+
+@dataclass(frozen=True)
+class CoincidenceRule:
+    """How coincident events are judged.
+
+    Attributes
+    ----------
+    min_odds : float
+        Pairs of smaller odds are not linked.
+    pairs : tuple of PairRule
+        The first that fits is used.
+    true_per_year : dict
+        Rate of true events a year, by kind and class; ``any`` where no class is named. No false-alarm rate is smaller.
+    targeted_hz : dict
+        Thresholds of targeted searches [Hz], by kind of the first and authority of the second.
+    """
+
+    min_odds: float
+    pairs: tuple[PairRule, ...]
+    true_per_year: dict[str, dict[str, float]]
+    targeted_hz: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Where a rule set departs from what it is taken from: what was there, and what is here."""
+
+    name: str
+    was: str
+    here: str
+
+
+@dataclass(frozen=True)
 class RuleSet:
-    """A named set of rules; the name stands on every link made under it."""
+    """A named set of rules; the name stands on every link made under it.
+
+    Attributes
+    ----------
+    name, title, source : str
+        Its name, one line, and where it is from.
+    method : str
+        One of `METHODS`.
+    level : float
+        Candidates are inside this credible level; of cuts, where there is no radius.
+    max_links, draws : int
+        Most links of an event; random background objects from which the chance counts are made.
+    cuts, background : Cuts, BackgroundRule
+        Which objects count; what they are compared with.
+    kinds : dict
+        By kind of event; events of other kinds are not judged.
+    reach : dict
+        Of cuts: by authority, the first part of an event's key. Events of other authorities with a radius are not
+        accepted anywhere.
+    grades : tuple of Grade
+        Of cuts, worst first.
+    chance : ChanceRule, optional
+        Of cuts: what their grades need.
+    corrections : tuple of Correction
+        Of rules of others.
+    coincidence : CoincidenceRule, optional
+        How coincident events are judged; None: they are not.
+    """
 
     name: str
     level: float
@@ -130,6 +306,20 @@ class RuleSet:
     cuts: Cuts
     background: BackgroundRule
     kinds: dict[str, Kind]
+    title: str = ""
+    source: str = ""
+    method: str = "likelihood"
+    reach: dict[str, Reach] = field(default_factory=dict)
+    grades: tuple[Grade, ...] = ()
+    chance: ChanceRule | None = None
+    corrections: tuple[Correction, ...] = ()
+    coincidence: CoincidenceRule | None = None
+
+
+def known_rules() -> list[str]:
+    """Return the names of the shipped rule sets."""
+    folder = files("asterism.graph.association") / "rules"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
 @cache
@@ -141,11 +331,11 @@ def load_rules(name: str = DEFAULT) -> RuleSet:
     RuleSetError
         If there is none of this name, or its numbers contradict each other.
     """
-    folder = files("asterism.graph.association") / "rules"
-    known = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    known = known_rules()
     if name not in known:
         raise RuleSetError(f"there is no rule set {name!r:.60}", hint=f"known: {', '.join(known)}")
-    return parse_rules(tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8")))
+    file = files("asterism.graph.association") / "rules" / f"{name}.toml"
+    return parse_rules(tomllib.loads(file.read_text(encoding="utf-8")))
 
 
 def parse_rules(values: dict[str, Any]) -> RuleSet:
@@ -159,33 +349,66 @@ def parse_rules(values: dict[str, Any]) -> RuleSet:
     try:
         rules = RuleSet(
             name=str(values["name"]),
+            title=str(values["title"]),
+            source=str(values["source"]),
+            method=str(values["method"]),
             level=float(values["level"]),
             max_links=int(values["max_links"]),
             draws=int(values["draws"]),
             cuts=Cuts(**values["cuts"] | {"catalogue_classes": tuple(values["cuts"]["catalogue_classes"])}),
             background=BackgroundRule(**values["background"]),
             kinds={name: _kind(kind) for name, kind in values["kinds"].items()},
+            reach={name: Reach(**one) for name, one in values.get("reach", {}).items()},
+            grades=tuple(Grade(**one) for one in values.get("grades", [])),
+            chance=ChanceRule(**values["chance"]) if "chance" in values else None,
+            corrections=tuple(Correction(**one) for one in values.get("corrections", [])),
+            coincidence=_coincidence(values["coincidence"]) if "coincidence" in values else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RuleSetError(f"the rule set is malformed: {error!r}") from error
+    if rules.method not in METHODS:
+        raise RuleSetError(f"{rules.method!r:.40} is no method", hint=f"one of {', '.join(METHODS)}")
     for name, kind in rules.kinds.items():
-        total = sum(component.weight for component in kind.time)
-        if abs(total - 1.0) > 1e-9 or any(c.end <= c.start or c.weight <= 0 for c in kind.time):
-            raise RuleSetError(f"the time prior of {name} is no density: its weights sum to {total}")
+        _check_kind(name, kind)
+    return rules
+
+
+def _check_kind(name: str, kind: Kind) -> None:
+    total = sum(component.weight for component in kind.time)
+    if abs(total - 1.0) > 1e-9 or any(c.end <= c.start or c.weight <= 0 for c in kind.time):
+        raise RuleSetError(f"the time prior of {name} is no density: its weights sum to {total}")
+    if kind.fade is not None:
         total = sum(law.weight for law in kind.fade.signal)
         if abs(total - 1.0) > 1e-9 or any(x.law not in FADE_LAWS or x.sigma <= 0 for x in kind.fade.signal):
             raise RuleSetError(f"the fade prior of {name} is no density: its weights sum to {total}")
-    return rules
+    if any(one.sigma_deg2 <= 0 for one in kind.catalogued):
+        raise RuleSetError(f"a catalogued class of {name} has no density")
+
+
+def _coincidence(values: dict[str, Any]) -> CoincidenceRule:
+    pairs = tuple(PairRule(**one) for one in values["pairs"])
+    if any(p.end_s <= p.start_s or p.per_year <= 0 or not 0 < p.p_joint < 1 for p in pairs):
+        raise ValueError("a pair of events has no window, rate or probability")
+    return CoincidenceRule(float(values["min_odds"]), pairs, values["true_per_year"], values.get("targeted_hz", {}))
 
 
 def _kind(values: dict[str, Any]) -> Kind:
     time = tuple(
         TimeComponent(float(c["weight"]), float(c["from"]), float(c["to"]), float(c["index"])) for c in values["time"]
     )
-    fade = values["fade"]
+    p_again = values.get("p_again")
+    return Kind(
+        p_optical=float(values["p_optical"]),
+        time=time,
+        fade=_fade(values["fade"]) if "fade" in values else None,
+        p_again=None if p_again is None else float(p_again),
+        catalogued=tuple(CataloguedClass(**one) for one in values.get("catalogued", [])),
+    )
+
+
+def _fade(values: dict[str, Any]) -> Fade:
     laws = tuple(
         FadeLaw(float(law["weight"]), str(law["law"]), float(law["mean"]), float(law["sigma"]))
-        for law in fade["signal"]
+        for law in values["signal"]
     )
-    spread = Fade(laws, float(fade["background_mean"]), float(fade["background_sigma"]))
-    return Kind(p_optical=float(values["p_optical"]), time=time, fade=spread, p_again=float(values["p_again"]))
+    return Fade(laws, float(values["background_mean"]), float(values["background_sigma"]))

@@ -69,6 +69,10 @@ class ObjectSample:
         Key of the source each object belongs to: its own where it is alone.
     host_mpc : ndarray
         Distance of the galaxy each object lies in [Mpc]; NaN where it is not known.
+    reliability : ndarray
+        Real/bogus score of the newest alert; NaN where it is not known.
+    known : ndarray of str
+        Class of the catalogued source the object is; empty for a new transient.
     """
 
     key: NDArray[np.str_]
@@ -85,6 +89,8 @@ class ObjectSample:
     spread: Floats
     source: NDArray[np.str_]
     host_mpc: Floats
+    reliability: Floats
+    known: NDArray[np.str_]
 
     def __len__(self) -> int:
         return int(self.key.size)
@@ -92,6 +98,19 @@ class ObjectSample:
     def select(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> ObjectSample:
         """Return the objects where `chosen` is true, or those of these numbers."""
         return ObjectSample(**{name: getattr(self, name)[chosen] for name in self.__dataclass_fields__})
+
+
+def join(one: ObjectSample, two: ObjectSample) -> ObjectSample:
+    """Return the objects of both, sorted by key; one that is in both is taken from the first."""
+    key = np.concatenate([one.key, two.key])
+    first = np.unique(key, return_index=True)[1]
+    columns = {n: np.concatenate([getattr(one, n), getattr(two, n)])[first] for n in ObjectSample.__dataclass_fields__}
+    return ObjectSample(**columns)
+
+
+def surveys(sample: ObjectSample) -> NDArray[np.str_]:
+    """Return the survey of each object, which its key begins with."""
+    return np.array([key.partition(":")[0] for key in sample.key.tolist()], dtype=np.str_)
 
 
 def with_hosts(sample: ObjectSample, host_mpc: Mapping[str, float]) -> ObjectSample:
@@ -180,12 +199,19 @@ def objects_of(alerts: pa.Table, cuts: Cuts) -> ObjectSample:
         spread=spread,
         source=keys,
         host_mpc=np.full(keys.size, np.nan),
+        reliability=_score(ordered)[newest],
+        known=np.full(keys.size, "", dtype="U16"),
     )
 
 
-def _passes(alerts: pa.Table, cuts: Cuts) -> NDArray[np.bool_]:
+def _score(alerts: pa.Table) -> Floats:
+    """Return the real/bogus scores: the survey's newest kind, else its older one."""
     score = _floats(alerts, "reliability")
-    score = np.where(np.isnan(score), _floats(alerts, "rb"), score)
+    return np.where(np.isnan(score), _floats(alerts, "rb"), score)
+
+
+def _passes(alerts: pa.Table, cuts: Cuts) -> NDArray[np.bool_]:
+    score = _score(alerts)
     distance = _floats(alerts, "ssDistance")
     positive = np.asarray(pc.fill_null(alerts["isPositive"], True).to_numpy(), dtype=np.bool_)
     return np.asarray(positive & ~(score < cuts.min_reliability) & ~(distance < cuts.solar_system_arcsec))

@@ -25,7 +25,7 @@ from asterism.graph.association.prior import time_density
 from asterism.graph.association.rules import Kind
 
 Floats = NDArray[np.float64]
-TERMS = ("position", "time", "background", "fade", "persistence", "distance")
+TERMS = ("position", "time", "background", "fade", "persistence", "distance", "coincidence")
 """Names of the terms, in the order in which they are shown."""
 
 
@@ -53,7 +53,7 @@ def score(
     features: Mapping[str, Floats] | None = None,
     unevenness: ArrayLike = 1.0,
 ) -> Scores:
-    """Score the candidates of one event.
+    """Score new transients as candidates of one event.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def posteriors(log_l: ArrayLike, q: float, log_sum_l: float | None = None) -> tu
     return np.exp(np.log(q) + values - denominator), float(np.exp(np.log1p(-q) - denominator))
 
 
-def chance_counts(log_l: ArrayLike, drawn_log_l: ArrayLike, expected: float) -> Floats:
+def chance_counts(log_l: ArrayLike, drawn_log_l: ArrayLike, expected: ArrayLike) -> Floats:
     """Return N_L: how many unrelated objects are expected to score at least as high as each candidate.
 
     Parameters
@@ -132,10 +132,15 @@ def chance_counts(log_l: ArrayLike, drawn_log_l: ArrayLike, expected: float) -> 
     log_l : array_like
         Natural log of L_i.
     drawn_log_l : array_like
-        The same for random background objects drawn uniformly over the event's region and window.
-    expected : float
-        Expected number of unrelated objects in region and window, b x area x time.
+        The same for random background objects drawn over the event's region and window.
+    expected : array_like
+        Expected number of unrelated objects in region and window, b x area x time; or, of draws that do not all stand
+        for equally many, the number that each stands for.
     """
-    drawn = np.sort(np.asarray(drawn_log_l, dtype=np.float64))
-    above = drawn.size - np.searchsorted(drawn, np.asarray(log_l, dtype=np.float64), side="left")
-    return np.asarray(expected * above / drawn.size, dtype=np.float64)
+    drawn = np.asarray(drawn_log_l, dtype=np.float64)
+    order = np.argsort(drawn)
+    number = np.asarray(expected, dtype=np.float64)
+    place = np.searchsorted(drawn[order], np.asarray(log_l, dtype=np.float64), side="left")
+    if not number.ndim:
+        return np.asarray(number * (drawn.size - place) / max(drawn.size, 1), dtype=np.float64)
+    return np.asarray(np.append(np.cumsum(number[order][::-1])[::-1], 0.0)[place], dtype=np.float64)

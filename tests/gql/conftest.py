@@ -265,6 +265,8 @@ def verdict_of(event: str, links: list[Link], q: float) -> Verdict:
             spread=0.25 * ones,
             source=np.array([link.key for link in links]),
             host_mpc=np.full(count, math.nan),
+            reliability=0.9 * ones,
+            known=np.full(count, ""),
         ),
         scores=Scores({"position": position, "time": time, "background": background, "fade": fade}, log_l),
         log_sum_l=math.log(sum(math.exp(value) for value in log_l.tolist())),

@@ -133,9 +133,7 @@ class CandidatePage:
 class EventReader(StoreReader):
     """Reads of events that answer users."""
 
-    async def events(
-        self, search: EventSearch, first: int, after: tuple[float, str] | None = None
-    ) -> list[EventRow]:
+    async def events(self, search: EventSearch, first: int, after: tuple[float, str] | None = None) -> list[EventRow]:
         """Return events newest first, ties by key; those whose time is unknown are found by key only.
 
         Parameters
@@ -177,9 +175,7 @@ class EventReader(StoreReader):
         then the last issued first."""
         rows = await self._read(LOCALIZATIONS_OF_EVENTS, {"keys": list(dict.fromkeys(keys)), "first": first})
         return {
-            row["key"]: [
-                (LocalizationRow.from_values(values), notice) for values, notice in row["localizations"]
-            ]
+            row["key"]: [(LocalizationRow.from_values(values), notice) for values, notice in row["localizations"]]
             for row in rows
         }
 
@@ -192,8 +188,7 @@ class EventReader(StoreReader):
         asked = [asdict(page) for page in pages]
         for row in await self._read(CANDIDATES_OF_EVENTS, {"pages": asked, "first": first}):
             answers[row["i"]] = [
-                (LinkRow.from_values(link), ObjectRow.from_values(values))
-                for link, values in row["candidates"]
+                (LinkRow.from_values(link), ObjectRow.from_values(values)) for link, values in row["candidates"]
             ]
         return answers
 
@@ -203,8 +198,6 @@ class EventReader(StoreReader):
         """Return up to `first` links of each object and their events, the newest event first."""
         asked = {"keys": list(dict.fromkeys(keys)), "first": first, "closed": closed}
         return {
-            row["key"]: [
-                (LinkRow.from_values(link), EventRow.from_values(values)) for link, values in row["links"]
-            ]
+            row["key"]: [(LinkRow.from_values(link), EventRow.from_values(values)) for link, values in row["links"]]
             for row in await self._read(LINKS_OF_OBJECTS, asked)
         }

@@ -197,6 +197,15 @@ class LinkRow(_Row):
     closed_mjd_tai: float | None
     closed_because: str | None
     vetting: str | None
+    vetted_by: str | None = None
+    vetted_because: str | None = None
+    vetted_mjd_tai: float | None = None
+    first_detection_mjd_tai: float | None = None
+    last_detection_mjd_tai: float | None = None
+    last_non_detection_mjd_tai: float | None = None
+    last_non_detection_limit_mag: float | None = None
+    prior_activity: bool | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

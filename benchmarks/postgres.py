@@ -1,6 +1,6 @@
 """A PostgreSQL server of a benchmark's own: a private cluster in a folder, on loopback, gone with the block.
 
-Defaults of the package, as `notes` of the project measured them: 128 MB of shared buffers, JIT on, two parallel workers.
+Defaults of the package: 128 MB of shared buffers, JIT on, two parallel workers.
 PostgreSQL refuses to run as root, so as root it runs as the package's user ``postgres``.
 """
 

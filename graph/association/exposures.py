@@ -14,13 +14,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from asterism.graph.association.observed import Observed
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CELL_ORDER = 7
 """HEALPix order of the cells, 0.21 deg2."""
 
-COLUMNS = ("hpx29", "mjdTai", "limitMag")
+COLUMNS = ("hpx29", "survey", "mjdTai", "limitMag")
 """Columns of the lake's detections that tell of exposures."""
 
 _SHIFT = np.int64(2 * (29 - CELL_ORDER))
@@ -53,11 +55,14 @@ class Exposures:
     ----------
     key : ndarray of int64
         Cell and time in one number.
+    survey : ndarray of str
+        Which survey.
     mjd_tai, limit_mag : ndarray
         Time, MJD TAI, and limiting magnitude, AB.
     """
 
     key: Ints
+    survey: NDArray[np.str_]
     mjd_tai: Floats
     limit_mag: Floats
 
@@ -66,16 +71,23 @@ class Exposures:
         """Return the exposures that alerts (`COLUMNS`) tell of."""
         mjd = alerts["mjdTai"].to_numpy(zero_copy_only=False)
         limit = np.asarray(alerts["limitMag"].to_numpy(zero_copy_only=False), dtype=np.float64)
-        return cls(_key(alerts["hpx29"].to_numpy(zero_copy_only=False), mjd), mjd, limit)._distinct()
+        names = alerts["survey"].combine_chunks().dictionary_encode()
+        survey = np.asarray(names.dictionary.to_pylist(), dtype=np.str_)[names.indices.to_numpy()]
+        return cls(_key(alerts["hpx29"].to_numpy(zero_copy_only=False), mjd), survey, mjd, limit)._distinct()
 
     @classmethod
     def none(cls) -> Exposures:
         """Return no exposures."""
-        return cls(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        return cls(np.empty(0, np.int64), np.empty(0, np.str_), np.empty(0), np.empty(0))
 
     def __add__(self, other: Exposures) -> Exposures:
-        pairs = ((self.key, other.key), (self.mjd_tai, other.mjd_tai), (self.limit_mag, other.limit_mag))
-        return Exposures(*(np.concatenate(pair) for pair in pairs))._distinct()
+        names = ("key", "survey", "mjd_tai", "limit_mag")
+        return Exposures(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))._distinct()
+
+    @property
+    def observed(self) -> Observed:
+        """What was looked at, by cell, survey and day."""
+        return Observed.from_alerts(self.key >> _CELL_BITS << _SHIFT, self.survey, self.mjd_tai, self.limit_mag)
 
     def last_misses(self, hpx29: Ints, first_mjd_tai: Floats) -> LastMisses:
         """Return the last exposure of each object's cell before its first detection.
@@ -95,10 +107,11 @@ class Exposures:
 
     def _distinct(self) -> Exposures:
         """Sort, and keep of equal exposures the one with the deepest limit (all alerts of one state the same)."""
-        order = np.lexsort((-np.nan_to_num(self.limit_mag, nan=-np.inf), self.key))
+        depth = -np.nan_to_num(self.limit_mag, nan=-np.inf)
+        order = np.lexsort((depth, self.key))
         key = self.key[order]
-        new = np.concatenate([[True], key[1:] != key[:-1]]) if key.size else np.empty(0, np.bool_)
-        return Exposures(key[new], self.mjd_tai[order][new], self.limit_mag[order][new])
+        kept = order[np.concatenate([[True], key[1:] != key[:-1]])] if key.size else order
+        return Exposures(self.key[kept], self.survey[kept], self.mjd_tai[kept], self.limit_mag[kept])
 
 
 def _key(hpx29: Ints, mjd_tai: Floats) -> Ints:

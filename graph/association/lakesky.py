@@ -9,7 +9,6 @@ holds, not on the order in which it came.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +18,8 @@ from numpy.typing import NDArray
 
 from asterism.graph.association.background import CATALOGUE_MATCHES, MATCHED
 from asterism.graph.association.exposures import COLUMNS, Exposures
-from asterism.graph.association.observed import AREA_ORDER, Observed
 from asterism.graph.association.hosts import lake_hosts
+from asterism.graph.association.observed import AREA_ORDER, Observed
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import RuleSet
 from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of, with_hosts
@@ -34,7 +33,6 @@ HOT_DAYS = 25.0
 """Alerts older than this [d before the newest] may have left the graph, which keeps some 30 nights."""
 
 _READ = list(dict.fromkeys(["alertKey", "survey", *ALERTS.names, *COLUMNS, "public"]))
-_SEEN = ("hpx29", "survey", "mjdTai", "limitMag")
 _CELL_SHIFT = 2 * (29 - AREA_ORDER)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -60,8 +58,7 @@ class LakeSky:
         self._most = most_alerts
         self._halvings = 0
         self._rows: pa.Table | None = None
-        self.observed = Observed.none()
-        """What the surveys looked at."""
+        self._observed: Observed | None = None
         self._objects: ObjectSample | None = None
         self.version = 0
         """Grows whenever what the lake says changed."""
@@ -84,7 +81,7 @@ class LakeSky:
         else:
             return
         self.hosts = lake_hosts(self._lake)
-        self._objects = None
+        self._objects = self._observed = None
         self.version += 1
 
     @property
@@ -99,6 +96,13 @@ class LakeSky:
             found = objects_of(rows.select(ALERTS.names).cast(ALERTS), self._rules.cuts)
             self._objects = with_hosts(found.select(found.passes), self.hosts)
         return self._objects
+
+    @property
+    def observed(self) -> Observed:
+        """What the surveys looked at."""
+        if self._observed is None:
+            self._observed = self.exposures.observed
+        return self._observed
 
     @property
     def near_objects(self) -> Observed:
@@ -128,20 +132,12 @@ class LakeSky:
         self.newest = max(self.newest, float(pc.max(rows["mjdTai"]).as_py()))
         self.exposures = self.exposures + Exposures.of(rows)
         cells = rows["hpx29"].to_numpy() >> _CELL_SHIFT
-        self.observed = self.observed + Observed.from_alerts(*(_column(rows, name) for name in _SEEN))
         wanted = pc.and_(pa.array(_kept(cells, self._halvings)), pc.and_(_named(rows), rows["public"]))
         self._rows = _once(pa.concat_tables([self._rows, rows.filter(wanted).cast(_schema())]))
         while self._rows.num_rows > self._most:
             self._halvings += 1
             cells = self._rows["hpx29"].to_numpy() >> _CELL_SHIFT
             self._rows = self._rows.filter(pa.array(_kept(cells, self._halvings)))
-
-
-def _column(rows: pa.Table, name: str) -> NDArray[Any]:
-    column = rows[name].combine_chunks()
-    if pa.types.is_string(column.type):
-        return np.asarray(column.to_pylist(), dtype=np.str_)
-    return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
 def _schema() -> pa.Schema:

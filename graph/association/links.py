@@ -200,11 +200,14 @@ def _merge(
     ).consume()
 
 
-def _close_others(tx: ManagedTransaction, event: str, version: dict[str, Any], classes: dict[str, str], now: float) -> None:
+def _close_others(
+    tx: ManagedTransaction, event: str, version: dict[str, Any], classes: dict[str, str], now: float
+) -> None:
     """Close what is not believed any more, or is believed otherwise; `classes` has each candidate's known class."""
     tx.run(
         "MATCH (o:Object)-[c:CANDIDATE_FOR]->(:Event {key: $event}) WHERE c.open AND c.ruleSet = $ruleSet "
-        "WITH c, CASE WHEN c.localization <> $localization THEN 'localization' WHEN $classes[o.key] IS NULL THEN 'object' "
+        "WITH c, CASE WHEN c.localization <> $localization THEN 'localization' "
+        "WHEN $classes[o.key] IS NULL THEN 'object' "
         "WHEN coalesce(c.knownClass, '') <> $classes[o.key] THEN 'class' END AS why WHERE why IS NOT NULL "
         "SET c.open = false, c.closedMjdTai = $now, c.closedBecause = why",
         event=event,

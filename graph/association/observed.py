@@ -79,24 +79,6 @@ class Observed:
         """Return nothing observed."""
         return cls(np.empty(0, np.int64), np.empty(0, np.str_), np.empty(0), np.empty(0))
 
-    def __add__(self, other: Observed) -> Observed:
-        """Return both; a cell, survey and day in both has the newer time, and the mean depth of the two."""
-        pairs = [(getattr(self, name), getattr(other, name)) for name in ("cell", "survey", "mjd", "depth")]
-        cell, survey, mjd, depth = (np.concatenate(pair) for pair in pairs)
-        day = np.floor(mjd).astype(np.int64)
-        order = np.lexsort((mjd, day, survey, cell))
-        cell, survey, mjd, depth, day = (x[order] for x in (cell, survey, mjd, depth, day))
-        new = np.ones(cell.size, dtype=np.bool_)
-        new[1:] = (cell[1:] != cell[:-1]) | (survey[1:] != survey[:-1]) | (day[1:] != day[:-1])
-        start = np.flatnonzero(new)
-        if not start.size:
-            return self
-        known = np.isfinite(depth)
-        total = np.add.reduceat(np.where(known, depth, 0.0), start)
-        number = np.add.reduceat(known.astype(np.int64), start)
-        mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
-        return Observed(cell[start], survey[start], np.maximum.reduceat(mjd, start), mean)
-
     def select(self, chosen: NDArray[np.bool_]) -> Observed:
         """Return the entries where `chosen` is true."""
         return Observed(self.cell[chosen], self.survey[chosen], self.mjd[chosen], self.depth[chosen])

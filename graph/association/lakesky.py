@@ -27,8 +27,8 @@ from asterism.lake import Lake
 from asterism.sky.healpix import contains
 from asterism.times import night_of
 
-MOST_ALERTS = 20_000
-"""Most alerts of objects to compare with: some 10,000 objects tell a rate to 1 %."""
+MOST_ALERTS = 10_000
+"""Most alerts of objects to compare with: some 5,000 objects tell a rate to 1.5 %."""
 HOT_DAYS = 25.0
 """Alerts older than this [d before the newest] may have left the graph, which keeps some 30 nights."""
 

@@ -197,6 +197,10 @@ class LinkRow(_Row):
     closed_mjd_tai: float | None
     closed_because: str | None
     vetting: str | None
+    log_coincidence: float | None = None
+    background_rate: float | None = None
+    known_class: str | None = None
+    grade: str | None = None
     vetted_by: str | None = None
     vetted_because: str | None = None
     vetted_mjd_tai: float | None = None

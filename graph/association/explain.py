@@ -248,15 +248,19 @@ def _time_term(case: Case) -> _Said:
 
 
 def _background(case: Case) -> _Said:
-    event = case.event
+    event, known = case.event, case.link.known_class
     measured = bool(event.background_measured)
+    rate = event.background_rate if case.link.background_rate is None else case.link.background_rate
     data = {
-        "rate_deg-2_d-1": event.background_rate,
+        "rate_deg-2_d-1" if known is None else "sources_deg-2": rate,
         "measured": measured,
         "objects": event.background_objects,
     }
+    if known is not None:
+        words = f"it is a known {known}, of which there are {_number(rate)} per deg2"
+        return _Said(words, data, f"rule set {case.link.rule_set}", case.link.rule_set)
     how = f"measured off-source from {event.background_objects} objects" if measured else "an assumed constant"
-    words = f"unrelated objects that pass the same cuts: {_number(event.background_rate)} per deg2 and day, {how}"
+    words = f"unrelated objects that pass the same cuts: {_number(rate)} per deg2 and day here, {how}"
     source = "alerts of the lake outside the region" if measured else "rule set (fallback)"
     return _Said(words, data, source, case.link.rule_set)
 
@@ -301,6 +305,13 @@ def _distance(case: Case) -> _Said:
     return _Said(words, data, host.key, f"match {host.module} v{host.version}")
 
 
+def _coincidence(case: Case) -> _Said:
+    words = "no other event coincides with this one"
+    if case.link.log_coincidence is not None:
+        words = "where the events that coincide with this one are, taken together"
+    return _Said(words, {}, "localizations of the coincident events", case.link.rule_set)
+
+
 _WORDS: dict[str, Callable[[Case], _Said]] = {
     "position": _position,
     "time": _time_term,
@@ -308,6 +319,7 @@ _WORDS: dict[str, Callable[[Case], _Said]] = {
     "fade": _fade,
     "persistence": _persistence,
     "distance": _distance,
+    "coincidence": _coincidence,
 }
 """What is said of each term of log L."""
 

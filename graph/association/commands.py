@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from neo4j import Driver
+from typing_extensions import override
 
 from asterism.cli import json_option, print_json, print_result
 from asterism.graph.association.associate import Verdict
@@ -37,11 +38,12 @@ from asterism.times import datetime_to_mjd_tai, mjd_tai_to_iso
 _FOLLOW_SECONDS = 1.0
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[float]):
     """A time: ISO 8601 in UTC, or MJD TAI; gives MJD TAI."""
 
     name = "time"
 
+    @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return MJD TAI."""
         try:

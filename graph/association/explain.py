@@ -220,17 +220,18 @@ class _Said:
 
 def _position(case: Case) -> _Said:
     link, where = case.link, case.localization
+    density = None if link.log_position is None else math.exp(link.log_position)
     data = {
         "credible_level": link.level,
         "searched_area_deg2": link.searched_area_deg2,
-        "density_deg-2": None if link.log_position is None else math.exp(link.log_position),
+        "density_deg-2": density,
         "ra_deg": case.target.ra,
         "dec_deg": case.target.dec,
         "kind": None if where is None else where.kind,
         "area90_deg2": None if where is None else where.area90,
     }
     words = (
-        f"the {_kind(where)} gives {_number(data['density_deg-2'])} per deg2 here; it is inside the "
+        f"the {_kind(where)} gives {_number(density)} per deg2 here; it is inside the "
         f"{_percent(link.level)} region, and {_number(link.searched_area_deg2)} deg2 are denser"
     )
     return _Said(words, data, f"notice {case.mission or '?'} {(case.notice_key or '?')[:16]}", link.localization)

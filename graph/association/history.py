@@ -140,8 +140,8 @@ class ScoreLog:
     def _table(self, verdict: Verdict, rows: list[tuple[str | None, float | None]], now: float) -> pa.Table:
         event = verdict.event
         log_sum = verdict.log_sum_l if math.isfinite(verdict.log_sum_l) else None
-        same = (event.key, event.localization_key, verdict.rules.name, now, self.run, log_sum, verdict.q)
-        same = (*same, verdict.background.rate, len(verdict.objects))
+        scored = (event.key, event.localization_key, verdict.rules.name, now, self.run)
+        same = (*scored, log_sum, verdict.q, verdict.background.rate, len(verdict.objects))
         columns = [pa.array([value] * len(rows), f.type) for value, f in zip(same, SCORES, strict=False)]
         columns += [pa.array([name for name, _ in rows], pa.string()), pa.array([v for _, v in rows], pa.float64())]
         return pa.table(columns, schema=SCORES)

@@ -100,7 +100,7 @@ def _half_width(localization: Localization, ra0: float, dec0: float, this: tuple
     order = np.argsort(far)
     share = np.cumsum(nodes.weight[order])
     reach = float(far[order][min(np.searchsorted(share, 0.98 * share[-1]), far.size - 1)])
-    return 1.15 * max(reach, float(_separation(*map(np.asarray, this), ra0, dec0)), 0.05)
+    return 1.15 * max(reach, float(_separation(np.asarray(this[0]), np.asarray(this[1]), ra0, dec0)), 0.05)
 
 
 def _draw_curve(axis: Any, alerts: Sequence[AlertRow], link: LinkRow, t0: float) -> None:

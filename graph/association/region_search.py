@@ -112,4 +112,5 @@ def _total(tx: ManagedTransaction) -> int:
 
 
 def _pairs(ranges: Ranges) -> list[list[int]]:
-    return np.stack([ranges.lo, ranges.hi], axis=1).tolist()
+    pairs: list[list[int]] = np.stack([ranges.lo, ranges.hi], axis=1).tolist()
+    return pairs

@@ -63,7 +63,15 @@ def test_every_term_of_log_l_is_explained_and_they_add_up() -> None:
 
 def test_numbers_carry_their_units_and_what_is_missing_is_said() -> None:
     shown = text(explain(case()))
-    for part in ("38.0 %", "3.5 deg2", "0.47 d after", "0.002 per deg2 and day here", "70 objects", "39.5 Mpc", "unknown"):
+    for part in (
+        "38.0 %",
+        "3.5 deg2",
+        "0.47 d after",
+        "0.002 per deg2 and day here",
+        "70 objects",
+        "39.5 Mpc",
+        "unknown",
+    ):
         assert part in shown
     assert "measured off-source" in shown
     assert "no earlier exposure" in shown

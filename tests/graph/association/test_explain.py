@@ -22,19 +22,18 @@ from asterism.settings import Settings
 from asterism.times import now_mjd_tai
 
 
-def row(kind: Any, **values: Any) -> Any:
+def row(row_type: Any, /, **values: Any) -> Any:
     """Return a row with nothing known but some values."""
-    return kind(**dict.fromkeys((name for name in kind.__dataclass_fields__), None) | values)
+    return row_type(**dict.fromkeys(row_type.__dataclass_fields__) | values)
 
 
 def case(**link: Any) -> Case:
     values = {"localization": "n1:0", "rule_set": "asterism-1", "open": True, "log_l": 3.0, "log_position": -2.0}
     values |= {"log_time": -1.0, "log_background": 6.0, "level": 0.38, "searched_area_deg2": 3.5, "delay_days": 0.47}
     values |= {"vetting": "pending", "detections": 3, "opened_mjd_tai": 58_000.0}
-    event = row(EventRow, key="lvk:S1", state="active", standing="real", scored_localization="n1:0", q=0.5)
-    event = row(EventRow, **{n: getattr(event, n) for n in EventRow.__dataclass_fields__} | {"rule_set": "asterism-1"})
-    known = {"log_sum_l": 3.2, "background_rate": 0.002, "background_measured": True, "background_objects": 70}
-    event = row(EventRow, **{n: getattr(event, n) for n in EventRow.__dataclass_fields__} | known)
+    judged = {"scored_localization": "n1:0", "rule_set": "asterism-1", "q": 0.5, "log_sum_l": 3.2}
+    measured = {"background_rate": 0.002, "background_measured": True, "background_objects": 70}
+    event = row(EventRow, key="lvk:S1", state="active", standing="real", **judged, **measured)
     return Case(
         event=event,
         link=row(LinkRow, **values | link),

@@ -178,7 +178,7 @@ def identities(session: Session, rules: RuleSet) -> dict[str, Identity]:
 
 
 def _identity(row: dict[str, Any]) -> Identity:
-    return row["localization"], row["t0"], _p_astro(row["classification"])
+    return row["localization"], row["t0"], _p_astro(_classes(row["classification"]))
 
 
 def _events(tx: ManagedTransaction, kinds: list[str]) -> list[dict[str, Any]]:

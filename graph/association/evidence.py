@@ -20,7 +20,8 @@ MATCH (o:Object {{key: $object}})-[c:CANDIDATE_FOR]->(e)
 WHERE (o.public OR $nonpublic) AND c.ruleSet = coalesce($ruleSet, e.ruleSet, c.ruleSet)
   AND ($asOf IS NULL OR {HELD})
 WITH e, o, c ORDER BY c.open DESC, c.openedMjdTai DESC LIMIT 1
-OPTIONAL MATCH (n:Notice)-[:LOCALIZES]->(l:Localization {{key: c.localization}})
+OPTIONAL MATCH (l:Localization {{key: c.localization}})
+OPTIONAL MATCH (n:Notice)-[:LOCALIZES]->(l)
 RETURN {EventRow.projection("e")} AS event, {LinkRow.projection("c")} AS link, {ObjectRow.projection("o")} AS object,
   CASE WHEN l IS NULL THEN null ELSE {LocalizationRow.projection("l")} END AS localization,
   n.mission AS mission, n.key AS notice, l.record AS record,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from asterism.graph.connection import read
 from asterism.sky.healpix import SKY_DEG2, Ranges, centers
 from asterism.sky.localization import Localization
+from asterism.sky.skymap import SkyMapLocalization
 
 _SEEK = "UNWIND $ranges AS r MATCH (o:Object) WHERE o.hpx29 >= r[0] AND o.hpx29 < r[1] {hidden}"
 _ALL, _PUBLIC = _SEEK.format(hidden=""), _SEEK.format(hidden="AND o.public ")
@@ -89,8 +90,11 @@ def _level_of_area(localization: Localization, area: float, at_most: float) -> f
 def _sorted(rows: list[tuple[str, int]], localization: Localization, level: float, most: int) -> Found:
     key = np.array([name for name, _ in rows], dtype=np.str_)
     cell = np.array([number for _, number in rows], dtype=np.int64)
-    ra, dec = centers(cell)
-    density, levels = localization.density(ra, dec), localization.credible_level(ra, dec)
+    if isinstance(localization, SkyMapLocalization):
+        density, levels = localization.density_at(cell), localization.credible_level_at(cell)
+    else:
+        ra, dec = centers(cell)
+        density, levels = localization.density(ra, dec), localization.credible_level(ra, dec)
     inside = np.flatnonzero(levels < level)
     order = inside[np.lexsort((key[inside], -density[inside]))][:most]
     return Found(key[order].tolist(), cell[order], density[order], levels[order])
@@ -103,7 +107,7 @@ def _count(tx: ManagedTransaction, ranges: Ranges, nonpublic: bool) -> int:
 
 def _find(tx: ManagedTransaction, ranges: Ranges, nonpublic: bool) -> list[tuple[str, int]]:
     query = f"{_ALL if nonpublic else _PUBLIC}{FIND}"
-    return [(record[0], record[1]) for record in tx.run(query, ranges=_pairs(ranges))]
+    return [(key, cell) for key, cell in tx.run(query, ranges=_pairs(ranges)).values()]
 
 
 def _total(tx: ManagedTransaction) -> int:

@@ -59,7 +59,7 @@ NOTICES, QUICK_NOTICES, LARGE_NOTICES, PAGES = 12, 4, 3, 100
 APART_SECONDS, LOOK_SECONDS, LONGEST_SECONDS = 4.0, 0.1, 120.0
 PAGE = """
 query Page($key: ID!) { event(key: $key) { key pNone nCandidates candidates(first: 50) { edges { node {
-  probability logL nChance terms { name value } object { key ra dec firstDetection lastMag }
+  probability logL nChance terms { name value } object { key ra dec firstDetection { mjdTai } lastMag }
 } } } } }
 """
 
@@ -139,7 +139,7 @@ def packets(seed: int) -> Iterator[Message]:
 def child(arguments: Sequence[str], settings: Settings, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``asterism`` with some arguments on a home; ask it to stop with the block."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ASTERISM_")}
-    environment |= {"ASTERISM_HOME": str(settings.home), "ASTERISM_LOG_LEVEL": "WARNING"}
+    environment |= {"ASTERISM_HOME": str(settings.home), "ASTERISM_LOG_LEVEL": "INFO"}
     environment |= {"ASTERISM_KAFKA_TOPICS": json.dumps([TOPIC])}
     command = [sys.executable, "-m", "asterism", *arguments]
     process = subprocess.Popen(command, env=environment, cwd=settings.home, stdout=subprocess.PIPE, stderr=log)
@@ -147,7 +147,7 @@ def child(arguments: Sequence[str], settings: Settings, log: IO[bytes]) -> Itera
         yield process
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(180)
 
 
 @contextmanager

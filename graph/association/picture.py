@@ -90,7 +90,7 @@ def _draw_map(
     axis.scatter(x[rest], y[rest], s=size[rest], c="#444444", alpha=0.6, linewidths=0, label="candidates (size: P)")
     axis.scatter(x[mine][:1], y[mine][:1], s=110, marker="*", c=_THIS, zorder=5, label=this[0])
     axis.plot([], [], color="#2f5f8f", lw=0.8, label="50 and 90 % contours")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), frameon=False, fontsize=8, ncols=3)
+    axis.legend(loc="lower left", framealpha=0.8, edgecolor="none", fontsize=8)
 
 
 def _half_width(localization: Localization, ra0: float, dec0: float, this: tuple[float, float]) -> float:
@@ -121,7 +121,7 @@ def _draw_curve(axis: Any, alerts: Sequence[AlertRow], link: LinkRow, t0: float)
                 )
     missed, limit = link.last_non_detection_mjd_tai, link.last_non_detection_limit_mag
     if missed is not None and limit is not None:
-        axis.scatter([missed - t0], [limit], marker=r"$\downarrow$", s=70, c="#666666", label="last not seen to")
+        axis.scatter([missed - t0], [limit], marker=r"$\downarrow$", s=70, c="#666666", label="not seen to")
     axis.axvline(0.0, color=_THIS, lw=0.9)
     axis.margins(x=0.08, y=0.15)
     axis.invert_yaxis()

@@ -17,12 +17,12 @@ from asterism.graph.association.events import ActiveEvent
 from asterism.graph.association.regions import REGION_MATCHES, latest_version, load_regions, match_table
 from asterism.graph.association.rules import load_rules
 from asterism.graph.association.sample import ObjectSample
-from asterism.sky.fits import read_skymap
 from asterism.graph.writer import write_detections
 from asterism.lake import Lake, window_name
 from asterism.records import DETECTION
 from asterism.settings import Settings
 from asterism.sky.circle import CircleLocalization
+from asterism.sky.fits import read_skymap
 from asterism.sky.healpix import hpx29
 from asterism.sky.localization import Localization
 from asterism.sky.skymap import SkyMapLocalization

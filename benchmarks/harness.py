@@ -1,6 +1,7 @@
 """What all benchmarks share: interleaved rounds, paired ratios, goals, and one JSON line per figure.
 
-There are two kinds of figures. Of a comparison, times are CPU times of this process. Ours and the baseline take turns
+There are two kinds of figures. Of a comparison, times are CPU times of this process, wall-clock
+times where databases do the work. Ours and the baseline take turns
 in every round, in changing order, and the ratio is the median of the rounds' ratios, so that what a neighbour does to
 the machine happens to both. It is timed only after both were shown to give the same result. Only the ratio is judged;
 absolute rates depend on the machine. A statement has no baseline: a wall-clock time, judged against the most it may
@@ -103,7 +104,15 @@ class Bench:
         return max(1, full // 10) if self.quick else full
 
     def compare(
-        self, figure: str, count: int, unit: str, ours: Callable[[], object], baseline: Callable[[], object]
+        self,
+        figure: str,
+        count: int,
+        unit: str,
+        ours: Callable[[], object],
+        baseline: Callable[[], object],
+        *,
+        clock: Callable[[], float] = time.process_time,
+        rounds: int | None = None,
     ) -> Figure:
         """Time two routes that were shown to be equal, print and keep the figure.
 
@@ -114,16 +123,20 @@ class Bench:
         count : int
             Items each call handles.
         unit : str
-            Unit of ``count`` per CPU second.
+            Unit of ``count`` per second of the clock.
         ours, baseline : callable
             The two routes.
+        clock : callable
+            CPU time of this process; `time.perf_counter` where other processes do the work.
+        rounds : int, optional
+            Fewer rounds than usual, for a slow baseline.
         """
         times: dict[str, list[float]] = {"ours": [], "baseline": []}
         routes = [("ours", ours), ("baseline", baseline)]
         ours()  # compiles schemas and imports what is imported lazily
-        for number in range(self.rounds):
+        for number in range(min(self.rounds, rounds or self.rounds)):
             for label, route in routes if number % 2 else reversed(routes):
-                times[label].append(cpu_seconds(route))
+                times[label].append(seconds(route, clock))
         return self.ratio(figure, count, unit, times["ours"], times["baseline"])
 
     def ratio(self, figure: str, count: int, unit: str, ours: Sequence[float], baseline: Sequence[float]) -> Figure:
@@ -217,12 +230,12 @@ class Bench:
         return 1 if failed else 0
 
 
-def cpu_seconds(route: Callable[[], object]) -> float:
-    """Return the CPU time of one call [s], garbage of earlier ones collected before."""
+def seconds(route: Callable[[], object], clock: Callable[[], float] = time.process_time) -> float:
+    """Return the time of one call by a clock [s], garbage of earlier ones collected before."""
     gc.collect()
-    start = time.process_time()
+    start = clock()
     route()
-    return time.process_time() - start
+    return clock() - start
 
 
 def machine() -> dict[str, Any]:

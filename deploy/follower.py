@@ -6,11 +6,13 @@ than the streams, ends with its parent, and is started again if it dies: what a 
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from neo4j import Driver
@@ -26,12 +28,36 @@ from asterism.settings import Settings
 
 _NICER = 19
 _PAUSE_SECONDS = 5.0
+_RESCORE_SECONDS = 1.0
 _log = get_logger("deploy.follower")
 
 
-def rounds_of(driver: Driver, settings: Settings) -> tuple[Callable[[], object], ...]:
-    """Return one round of each kind of work that follows the streams."""
-    return Classifier(driver, settings).round, Associator(driver, settings, load_rules()).round
+@dataclass(frozen=True)
+class Work:
+    """A kind of work that is done in rounds, and what makes the next round urgent."""
+
+    round: Callable[[], object]
+    urgent: Callable[[], bool] | None = None
+
+    def __call__(self) -> object:
+        """Do one round."""
+        return self.round()
+
+
+def rounds_of(driver: Driver, settings: Settings, rescore_seconds: float = math.inf) -> tuple[Work, ...]:
+    """Return the kinds of work that follow the streams.
+
+    Parameters
+    ----------
+    driver : neo4j.Driver
+        Open driver.
+    settings : Settings
+        Services, lake.
+    rescore_seconds : float
+        Time for re-scores in one round [s]; by default a round leaves nothing undone.
+    """
+    associator = Associator(driver, settings, load_rules(), rescore_seconds=rescore_seconds)
+    return Work(Classifier(driver, settings).round), Work(associator.round, associator.news)
 
 
 @contextmanager
@@ -43,7 +69,7 @@ def following(rounds: Sequence[Callable[[], object]], stop: threading.Event) -> 
 
     def run(work: Callable[[], object]) -> None:
         try:
-            repeat(work, stop)
+            repeat(work, stop, urgent=work.urgent if isinstance(work, Work) else None)
         except BaseException as error:
             failed.append(error)
             stop.set()
@@ -96,7 +122,7 @@ def _follow(settings: Settings, parent: Connection) -> None:
     configure_logs(settings.log_level, as_json=settings.log_json)
     with stop_on_signals() as stop:
         threading.Thread(target=_until_closed, args=(parent, stop), daemon=True).start()
-        with connect(settings) as driver, following(rounds_of(driver, settings), stop):
+        with connect(settings) as driver, following(rounds_of(driver, settings, _RESCORE_SECONDS), stop):
             stop.wait()
 
 

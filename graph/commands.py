@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from asterism.cli import GROUP, PartCommands, json_option, print_result
-from asterism.graph.association.commands import associate
+from asterism.graph.association.commands import associate, candidates, compare_rules, explain
 from asterism.graph.audit import RULE_COUNT, AuditReport
 from asterism.graph.audit import audit as run_audit
 from asterism.graph.connection import connect
@@ -40,8 +40,8 @@ def graph() -> None:
     """Prepare, ask, compare and check the graph."""
 
 
-graph.add_command(associate)
-graph.add_command(job)
+for _command in (associate, candidates, compare_rules, explain, job):
+    graph.add_command(_command)
 
 
 @graph.command()

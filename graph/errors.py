@@ -11,6 +11,8 @@
     +-- EvidenceTableError          the rows to write break the schema of matches or classifications
     +-- AuditFailedError            the audit found violations
     +-- RuleSetError                an association rule set is unknown or malformed
+    +-- NoSuchEventError            there is no such event, or it cannot be judged
+    +-- NoSuchLinkError             the object is no candidate of the event
     +-- CypherRefusedError          a user's query is not one the read-only gateway lets through
     +-- CypherFailedError           a user's query failed in the database
         +-- CypherTimeoutError          ... because it took too long
@@ -81,6 +83,20 @@ class RuleSetError(GraphError):
 
     code = "graph.rule_set"
     hint = "rule sets lie in graph/association/rules"
+
+
+class NoSuchEventError(GraphError):
+    """There is no such event, or it has nothing that could be judged."""
+
+    code = "graph.no_event"
+    hint = "it must be real, active, of a kind the rule set knows, with a time and a localization"
+
+
+class NoSuchLinkError(GraphError):
+    """The object is no candidate of the event."""
+
+    code = "graph.no_link"
+    hint = "asterism graph candidates EVENT lists those that are; --as-of TIME those that were"
 
 
 class CypherRefusedError(GraphError):

@@ -199,6 +199,19 @@ class LinkRow(_Row):
     closed_mjd_tai: float | None
     closed_because: str | None
     vetting: str | None
+    log_coincidence: float | None = None
+    background_rate: float | None = None
+    known_class: str | None = None
+    grade: str | None = None
+    vetted_by: str | None = None
+    vetted_because: str | None = None
+    vetted_mjd_tai: float | None = None
+    first_detection_mjd_tai: float | None = None
+    last_detection_mjd_tai: float | None = None
+    last_non_detection_mjd_tai: float | None = None
+    last_non_detection_limit_mag: float | None = None
+    prior_activity: bool | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

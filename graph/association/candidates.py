@@ -1,4 +1,5 @@
-"""Objects of a region, from the graph: range seeks from ranges to objects, then their alerts up to the window's end.
+"""Objects of a region: range seeks in the graph from ranges to objects, then their alerts up to the window's end, those
+that have left the graph from the lake.
 
 What is seen later changes no verdict: a verdict does not depend on when it is made.
 """
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from neo4j import ManagedTransaction, Session
 
 from asterism.graph.association.regions import EventRegion
@@ -18,28 +20,28 @@ from asterism.graph.association.rules import Cuts
 from asterism.graph.association.sample import ALERTS, ObjectSample, join, join_sources, objects_of
 from asterism.graph.connection import read
 
-_COLUMNS = ", ".join(
-    f"{'o' if name in {'firstMjdTai', 'ra', 'dec', 'hpx29'} else 'a'}.{name}"
-    for name in ALERTS.names
-    if name != "objectKey"
-)
+_OBJECT = {"firstMjdTai", "ra", "dec", "hpx29"}
+_OF_OBJECT = [name for name in ALERTS.names if name in _OBJECT]
+_OF_ALERT = [name for name in ALERTS.names if name not in _OBJECT and name != "objectKey"]
 REGION_QUERY = (
     "UNWIND $ranges AS range MATCH (o:Object) WHERE o.hpx29 >= range[0] AND o.hpx29 < range[1] "
     "AND o.firstMjdTai >= $start AND o.firstMjdTai <= $end AND (o.public OR $nonpublic) "
     "AND NOT EXISTS { (o)-[:MATCHES]->(c:CatalogSource) WHERE c.class IN $classes } "
-    "MATCH (o)-[:HAS_ALERT]->(a:Alert) WHERE (a.public OR $nonpublic) AND a.mjdTai <= $end "
-    f"RETURN [o.key, {_COLUMNS}] AS row"
+    f"RETURN o.key, {', '.join(f'o.{name}' for name in _OF_OBJECT)}, "
+    "COLLECT { MATCH (o)-[:HAS_ALERT]->(a:Alert) WHERE (a.public OR $nonpublic) AND a.mjdTai <= $end "
+    f"RETURN [{', '.join(f'a.{name}' for name in _OF_ALERT)}] }}, null"
 )
-"""Alerts, up to the window's end, of the objects first seen in it inside the ranges; the plan seeks `Object(hpx29)`."""
+"""Objects first seen in the window inside the ranges, with their alerts up to its end; it seeks `Object(hpx29)`."""
 
 CATALOGUED_QUERY = (
     "UNWIND $ranges AS range MATCH (o:Object) WHERE o.hpx29 >= range[0] AND o.hpx29 < range[1] "
     "AND (o.public OR $nonpublic) MATCH (o)-[:MATCHES]->(c:CatalogSource) WHERE c.class IN $classes "
-    "WITH o, min(c.class) AS class MATCH (o)-[:HAS_ALERT]->(a:Alert) "
+    f"WITH o, min(c.class) AS class RETURN o.key, {', '.join(f'o.{name}' for name in _OF_OBJECT)}, "
+    "COLLECT { MATCH (o)-[:HAS_ALERT]->(a:Alert) "
     "WHERE (a.public OR $nonpublic) AND a.mjdTai >= $start AND a.mjdTai <= $end "
-    f"RETURN [o.key, {_COLUMNS}] AS row, class"
+    f"RETURN [{', '.join(f'a.{name}' for name in _OF_ALERT)}] }}, class"
 )
-"""Alerts in the window of the objects inside the ranges that are known sources of some classes."""
+"""Objects inside the ranges that are known sources of some classes, with their alerts in the window."""
 
 SOURCES_QUERY = (
     "UNWIND $keys AS key MATCH (:Object {key: key})-[:SAME_AS]->(s:Source)<-[:SAME_AS]-(o:Object) "
@@ -56,6 +58,7 @@ def region_objects(
     catalogued: Sequence[str] = (),
     *,
     show_nonpublic: bool = False,
+    older: pa.Table | None = None,
 ) -> ObjectSample:
     """Return the objects in a region's ranges that pass the cuts, with their sources first seen in its window.
 
@@ -71,6 +74,8 @@ def region_objects(
         Classes of known sources that count whenever they were first seen, if they are seen in the window.
     show_nonpublic : bool
         Use restricted alerts too.
+    older : pyarrow.Table, optional
+        Alerts (schema `ALERTS`) that may have left the graph, whose objects never do.
     """
     where = {
         "ranges": [[int(lo), int(hi)] for lo, hi in zip(region.lo, region.hi, strict=True)],
@@ -79,7 +84,7 @@ def region_objects(
         "nonpublic": show_nonpublic,
     }
     rows = read(session, _rows, REGION_QUERY, classes=list(cuts.catalogue_classes), **where)
-    sample = objects_of(_alerts([row for row, _ in rows]), cuts)
+    sample = objects_of(_alerts(rows, older), cuts)
     sample = sample.select(sample.passes)
     sources = read(session, _sources, sample.key.tolist(), show_nonpublic)
     sample = join_sources(sample, sources)
@@ -87,15 +92,12 @@ def region_objects(
     if not catalogued:
         return sample
     rows = read(session, _rows, CATALOGUED_QUERY, classes=list(catalogued), **where)
-    known = objects_of(_alerts([row for row, _ in rows]), cuts)
-    class_of = {row[0]: name for row, name in rows}
+    if older is not None:
+        older = older.filter(pc.greater_equal(older["mjdTai"], region.start))
+    known = objects_of(_alerts(rows, older), cuts)
+    class_of = {row[0]: row[-1] for row in rows}
     known = replace(known, known=np.array([class_of[key] for key in known.key.tolist()], dtype="U16"))
     return join(known.select(known.passes), sample)
-
-
-def _alerts(rows: list[list[Any]]) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(ALERTS)
-    return pa.table([pa.array(c, f.type) for c, f in zip(columns, ALERTS, strict=True)], schema=ALERTS)
 
 
 def _sources(tx: ManagedTransaction, keys: list[str], nonpublic: bool) -> dict[str, tuple[str, float]]:
@@ -103,5 +105,33 @@ def _sources(tx: ManagedTransaction, keys: list[str], nonpublic: bool) -> dict[s
     return {record["key"]: (record["source"], record["first"]) for record in found}
 
 
-def _rows(tx: ManagedTransaction, query: str, /, **parameters: Any) -> list[tuple[list[Any], str | None]]:
-    return [(record["row"], record.get("class")) for record in tx.run(query, parameters)]
+def _rows(tx: ManagedTransaction, query: str, /, **parameters: Any) -> list[list[Any]]:
+    """Return key and properties of each object, its alerts, and its class."""
+    return [list(record) for record in tx.run(query, parameters)]
+
+
+def _alerts(rows: list[list[Any]], older: pa.Table | None) -> pa.Table:
+    """Return one row per alert: of the graph, and of objects of the graph the older ones it no longer holds."""
+    count = [len(row[-2]) for row in rows]
+    of_object = list(zip(*(row[:-2] for row in rows), strict=True)) or [()] * (1 + len(_OF_OBJECT))
+    of_alert = list(zip(*(alert for row in rows for alert in row[-2]), strict=True)) or [()] * len(_OF_ALERT)
+    owner = pa.array(np.repeat(np.arange(len(rows)), count))
+    objects = dict(zip(["objectKey", *_OF_OBJECT], of_object, strict=True))
+    columns = {name: pa.array(values, ALERTS.field(name).type).take(owner) for name, values in objects.items()}
+    columns |= {n: pa.array(v, ALERTS.field(n).type) for n, v in zip(_OF_ALERT, of_alert, strict=True)}
+    alerts = pa.table({name: columns[name] for name in ALERTS.names}, schema=ALERTS)
+    if older is None or not older.num_rows or not rows:
+        return alerts
+    place = pc.index_in(older["objectKey"], pa.array(objects["objectKey"], pa.string()))
+    known = older.filter(pc.is_valid(place))
+    at = pc.drop_null(place)
+    for name in _OF_OBJECT:  # an object has one position, and the first detection that all its alerts tell
+        values = pa.array(objects[name], ALERTS.field(name).type).take(at.combine_chunks())
+        known = known.set_column(known.schema.get_field_index(name), ALERTS.field(name), values)
+    return _distinct(pa.concat_tables([alerts, known]))
+
+
+def _distinct(alerts: pa.Table) -> pa.Table:
+    """Return rows that differ: what stands in graph and lake is one alert."""
+    names = list(ALERTS.names)
+    return alerts.group_by(names).aggregate([]).select(names).cast(ALERTS)

@@ -22,6 +22,9 @@ from asterism.sky.localization import Localization
 
 _log = get_logger("graph.association")
 
+Identity = tuple[str, float, float]
+"""Localization, time [MJD TAI] and probability of being astrophysical of an event."""
+
 
 @dataclass(frozen=True, eq=False)
 class Partner:
@@ -91,6 +94,11 @@ class ActiveEvent:
         """Return where a rule set accepts candidates of this event."""
         return accepted(self.key, self.localization, self.radius_deg, rules)
 
+    @property
+    def identity(self) -> Identity:
+        """What tells that the event changed for association."""
+        return self.localization_key, self.t0, self.p_astro
+
     def region(self, rules: RuleSet) -> EventRegion:
         """Return where and when alerts matter to this event; of rules that accept nothing, an empty one."""
         start, end = rules.kinds[self.kind].window
@@ -115,6 +123,8 @@ class EventBook:
         self._rules = rules
         self._localizations: dict[str, Localization] = {}
         self._regions: dict[tuple[str, str, float], EventRegion] = {}
+        self.identities: dict[str, Identity] = {}
+        """What `identities` said when the events were last read."""
 
     def region(self, event: ActiveEvent) -> EventRegion:
         """Return where and when alerts matter to an event."""
@@ -132,7 +142,9 @@ class EventBook:
             If the graph cannot be read.
         """
         found = []
-        for row in read(session, _events, list(self._rules.kinds)):
+        rows = read(session, _events, list(self._rules.kinds))
+        self.identities = {row["key"]: _identity(row) for row in rows}
+        for row in rows:
             try:
                 localization = self._localization(row["localization"], row["record"])
             except SkyError as error:
@@ -158,6 +170,15 @@ class EventBook:
         if key not in self._localizations:
             self._localizations[key] = load_localization(record, self._maps)
         return self._localizations[key]
+
+
+def identities(session: Session, rules: RuleSet) -> dict[str, Identity]:
+    """Return `ActiveEvent.identity` of each event as the graph has it now."""
+    return {row["key"]: _identity(row) for row in read(session, _events, list(rules.kinds))}
+
+
+def _identity(row: dict[str, Any]) -> Identity:
+    return row["localization"], row["t0"], _p_astro(_classes(row["classification"]))
 
 
 def _events(tx: ManagedTransaction, kinds: list[str]) -> list[dict[str, Any]]:

@@ -1,36 +1,44 @@
-"""The one writer of candidate and coincidence links: back-searches regions, re-scores events, misses no pair.
+"""The one writer of candidate and coincidence links: searches new regions, re-scores touched events, misses no pair.
 
 Each round:
 
-1. the events of the graph become the region set; a change publishes a new version, and changed events are *dirty*;
-   so are events whose coincidences with others changed;
+1. the events of the graph become the region set; a change publishes a new version, and what changed, or
+   coincides with what did, is *dirty*;
 2. finished batches (the lake's ledger) name the delivery windows whose alerts lie in regions: their events are dirty;
-3. dirty events are judged from all the graph holds, and their links written absolutely;
+3. dirty events are judged from all that graph and lake hold, and their links written absolutely: changed events first,
+   then the others, those judged longest ago first, until the time for re-scores is used up or there is news;
 4. an event that changed with version v stays *unsettled* until no batch that began before v is running, and is then
-   judged once more: what such a batch wrote was never tested against the new region.
+   judged once more: what such a batch wrote was never tested against the new region;
+5. when nothing is dirty, events that were judged against an older state of the lake are judged anew: what is unrelated
+   to them has changed. So whoever followed the stream and whoever begins at its end come to the same links.
 
 Judging is a function of graph and lake, so a round may be repeated or killed anywhere.
 """
 
 from __future__ import annotations
 
+import math
+import time
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from neo4j import Driver, Session
 
 from asterism.batches import older_batch_runs
 from asterism.graph.association.associate import Verdict, judge
-from asterism.graph.association.background import lake_objects, measure_background
+from asterism.graph.association.background import measure_background
 from asterism.graph.association.candidates import region_objects
 from asterism.graph.association.coincidence import find_coincidences, with_partners
 from asterism.graph.association.coincidence_links import write_coincidences
-from asterism.graph.association.events import ActiveEvent, EventBook
-from asterism.graph.association.hosts import lake_hosts
+from asterism.graph.association.events import ActiveEvent, EventBook, Identity, identities
+from asterism.graph.association.exposures import LastMisses
+from asterism.graph.association.history import ScoreLog
+from asterism.graph.association.lakesky import LakeSky
 from asterism.graph.association.links import close_links, write_verdict
-from asterism.graph.association.observed import Observed
-from asterism.graph.association.regions import REGION_MATCHES, publish_regions
+from asterism.graph.association.regions import REGION_MATCHES, EventRegion, publish_regions
 from asterism.graph.association.rules import RuleSet
-from asterism.graph.association.sample import ObjectSample, with_hosts
+from asterism.graph.association.sample import with_hosts
 from asterism.lake import Lake
 from asterism.ledger import LedgerTail
 from asterism.logs import get_logger
@@ -38,24 +46,6 @@ from asterism.settings import Settings
 from asterism.times import now_mjd_tai
 
 _log = get_logger("graph.association")
-
-Identity = tuple[str, float, tuple[tuple[str, str], ...]]
-"""What a verdict on an event rests on beside alerts: its localization, its time, its partners' localizations."""
-
-
-@dataclass(frozen=True, eq=False)
-class LakeSky:
-    """What one round takes from the lake: objects that pass the cuts, what was observed, distances of hosts [Mpc]."""
-
-    objects: ObjectSample
-    observed: Observed
-    hosts: dict[str, float]
-
-    @classmethod
-    def of(cls, lake: Lake, rules: RuleSet) -> LakeSky:
-        """Read the lake."""
-        hosts = lake_hosts(lake)
-        return cls(with_hosts(lake_objects(lake, rules), hosts), Observed.of(lake), hosts)
 
 
 @dataclass
@@ -71,64 +61,91 @@ class Associator:
     rules : RuleSet
         The rule set in force.
     wait_for_batches : bool
-        Step 4 above; switched off only to show that pairs are then missed.
+        Steps 4 and 5 above; switched off only to show that pairs are then missed.
+    rescore_seconds : float
+        Time for re-scores in one round [s]; changed events are judged whatever the time.
     """
 
     driver: Driver
     settings: Settings
     rules: RuleSet
     wait_for_batches: bool = True
-    _known: dict[str, Identity] = field(default_factory=dict, init=False)
-    _overlaps: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
+    rescore_seconds: float = math.inf
+    _known: dict[str, object] = field(default_factory=dict, init=False)
+    _changed: set[str] = field(default_factory=set, init=False)
     _dirty: set[str] = field(default_factory=set, init=False)
     _unsettled: dict[str, int] = field(default_factory=dict, init=False)
+    _overlaps: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
+    _judged: dict[str, tuple[int, int]] = field(default_factory=dict, init=False)
+    _windows: list[str] = field(default_factory=list, init=False)
+    _count: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.settings.lake_path)
         self.tail = LedgerTail(self.lake)
         self.book = EventBook(self.settings.lake_path / "maps", self.rules)
+        self.sky = LakeSky(self.lake, self.rules)
+        self.run = uuid.uuid4().hex
+        self.log = ScoreLog(self.lake, self.run)
 
     def round(self) -> list[Verdict]:
         """Do one round; return the verdicts written. What an error left undone stays dirty for the next one."""
-        verdicts = []
-        self._dirty |= self._touched_events()
+        self._take_windows()
         with self.driver.session(database=self.settings.neo4j_database) as session:
             events = self.book.read(session)
             regions = publish_regions(self.lake, [self.book.region(event) for event in events])
             close_links(session, [event.key for event in events], now_mjd_tai())
             events = self._with_partners(session, events)
             self._mark(events, regions.version)
-            sky = LakeSky.of(self.lake, self.rules) if self._dirty else None
-            for event in events:
-                if sky is not None and event.key in self._dirty:
-                    verdict = self._judge(session, event, sky)
-                    written = write_verdict(session, verdict, now_mjd_tai())
-                    self._dirty.discard(event.key)
-                    _log.info("event judged", event_key=event.key, candidates=written, region_version=regions.version)
-                    verdicts.append(verdict)
-        return verdicts
+            if not (self._changed or self._dirty) and not self._stale(events):
+                return []
+            self.sky.update(self._windows)
+            self._windows.clear()
+            return [self._judge(session, event) for event in self._turn(events)]
+
+    def news(self) -> bool:
+        """Tell whether an event was announced, changed or retracted since the last round; cheap."""
+        with self.driver.session(database=self.settings.neo4j_database) as session:
+            return identities(session, self.rules) != self.book.identities
 
     @property
     def settled(self) -> bool:
         """No event waits for a batch that began before its region was known."""
         return not self._unsettled
 
+    def _turn(self, events: list[ActiveEvent]) -> Iterator[ActiveEvent]:
+        """Yield the events to judge in this round: changed ones, then others until the time is used up."""
+        known = {event.key: event for event in events}
+        for key in sorted(self._changed & known.keys()):
+            yield known[key]
+        started = time.monotonic()
+        waiting = (self._dirty or self._stale(events)) & known.keys()
+        for key in sorted(waiting, key=lambda key: (self._judged.get(key, (0, 0)), key)):
+            yield known[key]
+            if time.monotonic() - started > self.rescore_seconds or (self.rescore_seconds < math.inf and self.news()):
+                return
+
+    def _stale(self, events: list[ActiveEvent]) -> set[str]:
+        """Return the events that were judged against an older state of the lake."""
+        if not self.wait_for_batches:
+            return set()
+        behind = bool(self._windows)
+        return {e.key for e in events if behind or self._judged.get(e.key, (0, -1))[1] < self.sky.version}
+
     def _mark(self, events: list[ActiveEvent], version: int) -> None:
         """Mark as dirty what changed, and once more what waited for older batches that are done now."""
         active = {event.key for event in events}
-        self._known = {key: identity for key, identity in self._known.items() if key in active}
         for event in events:
-            partners = tuple((partner.key, partner.localization_key) for partner in event.partners)
-            identity = (event.localization_key, event.t0, partners)
-            if self._known.get(event.key) != identity:
-                self._known[event.key] = identity
-                self._dirty.add(event.key)
+            if self._known.get(event.key) != _rests_on(event):
+                self._changed.add(event.key)
                 if self.wait_for_batches:
                     self._unsettled[event.key] = version
+        self._known = {event.key: _rests_on(event) for event in events}
         done = {key for key, since in self._unsettled.items() if not older_batch_runs(self.lake, since)}
         for key in done:
             del self._unsettled[key]
         self._dirty = (self._dirty | done) & active
+        self._changed &= active
 
     def _with_partners(self, session: Session, events: list[ActiveEvent]) -> list[ActiveEvent]:
         """Write which events coincide; return the events with their partners."""
@@ -139,18 +156,55 @@ class Associator:
         partners = with_partners(events, pairs)
         return [replace(event, partners=partners[event.key]) for event in events]
 
-    def _judge(self, session: Session, event: ActiveEvent, sky: LakeSky) -> Verdict:
-        region = self.book.region(event)
-        background = measure_background(sky.objects, sky.observed, region, self.rules)
-        catalogued = [one.name for one in self.rules.kinds[event.kind].catalogued]
-        shown = self.settings.show_nonpublic
-        found = region_objects(session, region, self.rules.cuts, catalogued, show_nonpublic=shown)
-        return judge(event, region, with_hosts(found, sky.hosts), background, self.rules)
+    def _judge(self, session: Session, event: ActiveEvent) -> Verdict:
+        verdict, misses = judge_now(session, event, self.book.region(event), self.sky, self.rules, self.settings)
+        now = now_mjd_tai()
+        self.log.add(verdict, now)
+        written = write_verdict(session, verdict, now, misses, self.run)
+        self._changed.discard(event.key)
+        self._dirty.discard(event.key)
+        self._count += 1
+        self._judged[event.key] = (self._count, self.sky.version)
+        _log.info("event judged", event_key=event.key, candidates=written)
+        return verdict
 
-    def _touched_events(self) -> set[str]:
-        """Return the events in whose regions batches that finished since the last round found alerts."""
-        touched: set[str] = set()
+    def _take_windows(self) -> None:
+        """Take the windows of batches that finished since the last round, and the events in whose regions they found
+        alerts."""
         for window in self.tail.new_windows():
             rows = self.lake.side_table(REGION_MATCHES, window, ["eventKey"])
-            touched.update([] if rows is None else rows["eventKey"].unique().to_pylist())
-        return touched
+            self._dirty.update([] if rows is None else rows["eventKey"].unique().to_pylist())
+            self._windows.append(window)
+
+
+def _rests_on(event: ActiveEvent) -> tuple[Identity, tuple[tuple[str, str], ...]]:
+    """Return what a verdict on an event rests on beside alerts."""
+    return event.identity, tuple((partner.key, partner.localization_key) for partner in event.partners)
+
+
+def judge_now(
+    session: Session, event: ActiveEvent, region: EventRegion, sky: LakeSky, rules: RuleSet, settings: Settings
+) -> tuple[Verdict, LastMisses]:
+    """Judge one event from what graph and lake hold now, and say when its candidates were last not seen.
+
+    Parameters
+    ----------
+    session : neo4j.Session
+        Open session.
+    event, region : ActiveEvent, EventRegion
+        What is judged.
+    sky : LakeSky
+        The lake, up to date.
+    rules : RuleSet
+        By which rules.
+    settings : Settings
+        Visibility.
+    """
+    nonpublic = settings.show_nonpublic
+    background = measure_background(sky.objects, sky.near_objects, region, rules)
+    background = replace(background, observed=sky.observed)
+    catalogued = [one.name for one in rules.kinds[event.kind].catalogued]
+    older = sky.old_alerts(region, show_nonpublic=nonpublic)
+    found = region_objects(session, region, rules.cuts, catalogued, show_nonpublic=nonpublic, older=older)
+    verdict = judge(event, region, with_hosts(found, sky.hosts), background, rules)
+    return verdict, sky.exposures.last_misses(verdict.objects.hpx29, verdict.objects.first)

@@ -1,8 +1,13 @@
-"""Verdicts as ``CANDIDATE_FOR``: one link per object, event, localization and rule set; never deleted.
+"""Verdicts as ``CANDIDATE_FOR``: what was believed, and from when to when; nothing is ever deleted.
 
-A link is open while its localization is the event's current one and the object still passes. A new localization, a
-retraction or an object that no longer passes closes it, with the reason; nothing is removed. Only `graph associate`
-writes these links. Writing the same verdict again changes nothing.
+A link is one *belief*: that this object may be the counterpart of this event, under one localization, rule set,
+temporal class and vetting state. It is open while it is held. Its numbers follow every re-score; what those were before
+stands in the lake's score log (`asterism.graph.association.history`). A new localization, a retraction, an object that
+no longer passes, another class or a vetting closes it with the reason, and what is believed then is a new link: an
+event that is retracted and comes back has two links for each object. So what was believed at a time is a query: `HELD`.
+
+Vetting is of the pair: a new link of a vetted pair inherits it. Only `graph associate` writes the numbers of links,
+only `vet` the vetting. Writing the same verdict again changes nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +20,27 @@ import numpy as np
 from neo4j import ManagedTransaction, Session
 
 from asterism.graph.association.associate import Verdict
+from asterism.graph.association.exposures import LastMisses
 from asterism.graph.connection import write
+from asterism.graph.errors import NoSuchLinkError
 
 _BATCH = 1000
 
+HELD = (
+    "(CASE WHEN $asOf IS NULL THEN c.open "
+    "ELSE c.openedMjdTai <= $asOf AND (c.closedMjdTai IS NULL OR c.closedMjdTai > $asOf) END)"
+)
+"""Cypher condition that a link ``c`` was held at ``$asOf`` [MJD TAI], or is held now if that is null."""
 
-def write_verdict(session: Session, verdict: Verdict, now_mjd_tai: float) -> int:
+VETTING_STATES = ("pending", "confirmed", "ambiguous", "rejected")
+"""What a person may say of a candidate; `pending` is what nobody has looked at."""
+
+_VETTING = ("vetting", "vettedBy", "vettedBecause", "vettedMjdTai")
+
+
+def write_verdict(
+    session: Session, verdict: Verdict, now_mjd_tai: float, misses: LastMisses | None = None, run: str | None = None
+) -> int:
     """Write the links of one event and close those the verdict no longer holds; return how many are open.
 
     Parameters
@@ -31,10 +51,14 @@ def write_verdict(session: Session, verdict: Verdict, now_mjd_tai: float) -> int
         What was found.
     now_mjd_tai : float
         Time of writing, MJD TAI: when the belief began or ended.
+    misses : LastMisses, optional
+        The last non-detection of each object of the verdict before it was first seen.
+    run : str, optional
+        Which run of the follower judged.
     """
-    rows = _rows(verdict)
+    rows = _rows(verdict, misses)
     version = {"localization": verdict.event.localization_key, "ruleSet": verdict.rules.name}
-    write(session, _write, verdict.event.key, version, rows, _summary(verdict), now_mjd_tai)
+    write(session, _write, verdict.event.key, version, rows, _summary(verdict), now_mjd_tai, run)
     return len(rows)
 
 
@@ -46,27 +70,70 @@ def close_links(session: Session, active: Sequence[str], now_mjd_tai: float) -> 
     return write(session, _close_inactive, list(active), now_mjd_tai)
 
 
-def _rows(verdict: Verdict) -> list[dict[str, Any]]:
+def vet(
+    session: Session, object_key: str, event_key: str, state: str, by: str, because: str, now_mjd_tai: float
+) -> int:
+    """Say what a person thinks of a candidate; return how many open links that changed (one a rule set).
+
+    Each open link of the pair is closed (because ``vetting``) and goes on as a new one that carries the state, so that
+    the history of vetting is that of the links. The same words by the same person again change nothing.
+
+    Parameters
+    ----------
+    session : neo4j.Session
+        Open session.
+    object_key, event_key : str
+        The pair.
+    state : str
+        One of `VETTING_STATES`.
+    by, because : str
+        Who says so, and why.
+    now_mjd_tai : float
+        When it was said, MJD TAI.
+
+    Raises
+    ------
+    NoSuchLinkError
+        If the object is no candidate of the event now.
+    ValueError
+        If the state is none.
+    """
+    if state not in VETTING_STATES:
+        raise ValueError(f"{state!r} is none of {VETTING_STATES}")
+    values = dict(zip(_VETTING, (state, by, because, now_mjd_tai), strict=True))
+    found, changed = write(session, _vet, object_key, event_key, values, now_mjd_tai)
+    if not found:
+        raise NoSuchLinkError(f"{object_key} is no candidate of {event_key} now")
+    return changed
+
+
+def _rows(verdict: Verdict, misses: LastMisses | None) -> list[dict[str, Any]]:
     objects, terms = verdict.objects, verdict.scores.terms
-    rows = []
-    for i, key in enumerate(objects.key.tolist()):
-        values = {
-            "logL": float(verdict.scores.log_l[i]),
-            "level": float(verdict.level[i]),
-            "searchedAreaDeg2": float(verdict.searched_area[i]),
-            "delayDays": float(objects.first[i] - verdict.event.t0),
-            "fadeRate": _known(objects.fade[i]),
-            "fadeRateErr": _known(objects.fade_err[i]),
-            "nChance": float(verdict.chance[i]),
-            "nChanceArea": float(verdict.chance_area[i]),
-            "detections": int(objects.detections[i]),
-            "backgroundRate": _known(verdict.rates[i]) if verdict.rates.size else None,
-            "knownClass": str(objects.known[i]) or None,
-            "grade": (str(verdict.grade[i]) or None) if verdict.grade.size else None,
-        }
-        values |= {f"log{name.capitalize()}": _known(column[i]) for name, column in terms.items()}
-        rows.append({"object": key, "values": values})
-    return rows
+    columns: dict[str, Any] = {
+        "logL": verdict.scores.log_l,
+        "level": verdict.level,
+        "searchedAreaDeg2": verdict.searched_area,
+        "delayDays": objects.first - verdict.event.t0,
+        "firstDetectionMjdTai": objects.first,
+        "lastDetectionMjdTai": objects.last,
+        "fadeRate": objects.fade,
+        "fadeRateErr": objects.fade_err,
+        "nChance": verdict.chance,
+        "nChanceArea": verdict.chance_area,
+    }
+    if verdict.rates.size:
+        columns["backgroundRate"] = verdict.rates
+    if misses is not None:
+        columns |= {"lastNonDetectionMjdTai": misses.mjd_tai, "lastNonDetectionLimitMag": misses.limit_mag}
+    columns |= {f"log{name.capitalize()}": column for name, column in terms.items()}
+    numbers = {name: _known_list(column) for name, column in columns.items()}
+    numbers["detections"] = objects.detections.tolist()
+    numbers["knownClass"] = [name or None for name in objects.known.tolist()]
+    if verdict.grade.size:
+        numbers["grade"] = [name or None for name in verdict.grade.tolist()]
+    numbers["priorActivity"] = (objects.first < verdict.event.t0).tolist()
+    values = [dict(zip(numbers, row, strict=True)) for row in zip(*numbers.values(), strict=True)]
+    return [{"object": key, "values": row} for key, row in zip(objects.key.tolist(), values, strict=True)]
 
 
 def _summary(verdict: Verdict) -> dict[str, Any]:
@@ -91,6 +158,10 @@ def _known(value: float | np.floating[Any]) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+def _known_list(values: np.ndarray[Any, Any]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in np.asarray(values, dtype=np.float64).tolist()]
+
+
 def _write(
     tx: ManagedTransaction,
     event: str,
@@ -98,47 +169,89 @@ def _write(
     rows: list[dict[str, Any]],
     summary: dict[str, Any],
     now: float,
+    run: str | None,
 ) -> None:
-    """Write it all in one transaction: a reader sees links and their sum of one judgement."""
+    """Write it all in one transaction: a reader sees links and their sum of one judgement.
+
+    The event is locked first, so that of two judgements one sees what the other wrote.
+    """
+    tx.run("MATCH (e:Event {key: $event}) SET e += $summary", event=event, summary=summary).consume()
+    _close_others(tx, event, version, {row["object"]: row["values"]["knownClass"] or "" for row in rows}, now)
+    vetted = _vetted(tx, event)
+    for row in rows:
+        row["vetting"] = vetted.get(row["object"], {"vetting": "pending"})
     for start in range(0, len(rows), _BATCH):
-        _merge(tx, event, version, rows[start : start + _BATCH], now)
-    _close_others(tx, event, version, [row["object"] for row in rows], now)
-    _summarise(tx, event, summary)
+        _merge(tx, event, version, rows[start : start + _BATCH], now, run)
 
 
-def _merge(tx: ManagedTransaction, event: str, version: dict[str, Any], rows: list[dict[str, Any]], now: float) -> None:
+def _merge(
+    tx: ManagedTransaction, event: str, version: dict[str, Any], rows: list[dict[str, Any]], now: float, run: str | None
+) -> None:
     tx.run(
         "MATCH (e:Event {key: $event}) UNWIND $rows AS r MATCH (o:Object {key: r.object}) "
-        "MERGE (o)-[c:CANDIDATE_FOR {localization: $localization, ruleSet: $ruleSet}]->(e) "
-        "ON CREATE SET c.open = true, c.openedMjdTai = $now, c.vetting = 'pending' "
-        "SET c += r.values, c.open = true, c.closedMjdTai = null, c.closedBecause = null",
+        "MERGE (o)-[c:CANDIDATE_FOR {localization: $localization, ruleSet: $ruleSet, open: true}]->(e) "
+        "ON CREATE SET c += r.vetting, c.openedMjdTai = $now, c.run = $run "
+        "SET c += r.values",
         event=event,
         rows=rows,
         now=now,
+        run=run,
         **version,
     ).consume()
 
 
-def _close_others(tx: ManagedTransaction, event: str, version: dict[str, Any], keys: list[str], now: float) -> None:
+def _close_others(
+    tx: ManagedTransaction, event: str, version: dict[str, Any], classes: dict[str, str], now: float
+) -> None:
+    """Close what is not believed any more, or is believed otherwise; `classes` has each candidate's known class."""
     tx.run(
         "MATCH (o:Object)-[c:CANDIDATE_FOR]->(:Event {key: $event}) WHERE c.open AND c.ruleSet = $ruleSet "
-        "AND (c.localization <> $localization OR NOT o.key IN $keys) "
-        "SET c.open = false, c.closedMjdTai = $now, "
-        "c.closedBecause = CASE WHEN c.localization <> $localization THEN 'localization' ELSE 'object' END",
+        "WITH c, CASE WHEN c.localization <> $localization THEN 'localization' "
+        "WHEN $classes[o.key] IS NULL THEN 'object' "
+        "WHEN coalesce(c.knownClass, '') <> $classes[o.key] THEN 'class' END AS why WHERE why IS NOT NULL "
+        "SET c.open = false, c.closedMjdTai = $now, c.closedBecause = why",
         event=event,
-        keys=keys,
+        classes=classes,
         now=now,
         **version,
     ).consume()
 
 
-def _summarise(tx: ManagedTransaction, event: str, summary: dict[str, Any]) -> None:
-    tx.run("MATCH (e:Event {key: $event}) SET e += $summary", event=event, summary=summary).consume()
+def _vetted(tx: ManagedTransaction, event: str) -> dict[str, dict[str, Any]]:
+    """Return the last vetting of each object of an event that has one."""
+    found = tx.run(
+        "MATCH (o:Object)-[c:CANDIDATE_FOR]->(:Event {key: $event}) WHERE c.vettedMjdTai IS NOT NULL "
+        f"RETURN o.key AS key, [{', '.join(f'c.{name}' for name in _VETTING)}] AS said ORDER BY c.vettedMjdTai",
+        event=event,
+    )
+    return {record["key"]: dict(zip(_VETTING, record["said"], strict=True)) for record in found}
+
+
+def _vet(
+    tx: ManagedTransaction, object_key: str, event_key: str, values: dict[str, Any], now: float
+) -> tuple[int, int]:
+    """Lock the event as a judgement does, then turn the page of each open link of the pair."""
+    record = tx.run(
+        "MATCH (e:Event {key: $event}) SET e.key = e.key WITH e "
+        "MATCH (o:Object {key: $object})-[c:CANDIDATE_FOR]->(e) WHERE c.open "
+        "WITH o, e, c, c.vetting = $values.vetting AND coalesce(c.vettedBy = $values.vettedBy "
+        "AND c.vettedBecause = $values.vettedBecause, false) AS same "
+        "FOREACH (old IN CASE WHEN same THEN [] ELSE [c] END | "
+        "CREATE (o)-[new:CANDIDATE_FOR]->(e) SET new = properties(old), new += $values, new.openedMjdTai = $now "
+        "SET old.open = false, old.closedMjdTai = $now, old.closedBecause = 'vetting') "
+        "RETURN count(c) AS found, sum(CASE WHEN same THEN 0 ELSE 1 END) AS changed",
+        object=object_key,
+        event=event_key,
+        values=values,
+        now=now,
+    ).single(strict=True)
+    return record["found"], record["changed"]
 
 
 def _close_inactive(tx: ManagedTransaction, active: list[str], now: float) -> int:
     record = tx.run(
-        "MATCH (e:Event) WHERE NOT e.key IN $active MATCH (:Object)-[c:CANDIDATE_FOR]->(e) WHERE c.open "
+        "MATCH (e:Event) WHERE NOT e.key IN $active AND e.q IS NOT NULL "
+        "MATCH (:Object)-[c:CANDIDATE_FOR]->(e) WHERE c.open "
         "SET c.open = false, c.closedMjdTai = $now, c.closedBecause = 'event' "
         "WITH e, count(c) AS n SET e.nCandidates = 0, e.logSumL = null, e.q = null RETURN sum(n) AS closed",
         active=active,

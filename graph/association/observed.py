@@ -74,10 +74,18 @@ class Observed:
             cell[start], names[code[start]], np.maximum.reduceat(mjd, start), np.where(count > 0, middle, np.nan)
         )
 
+    @classmethod
+    def none(cls) -> Observed:
+        """Return nothing observed."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.str_), np.empty(0), np.empty(0))
+
+    def select(self, chosen: NDArray[np.bool_]) -> Observed:
+        """Return the entries where `chosen` is true."""
+        return Observed(self.cell[chosen], self.survey[chosen], self.mjd[chosen], self.depth[chosen])
+
     def until(self, mjd_tai: float) -> Observed:
         """Return what was observed until a time, MJD TAI."""
-        seen = self.mjd <= mjd_tai
-        return Observed(self.cell[seen], self.survey[seen], self.mjd[seen], self.depth[seen])
+        return self.select(self.mjd <= mjd_tai)
 
     def coverage(self, localization: Localization, t0: float, kind: Kind) -> float:
         """Return the probability that the counterpart, if detectable at all, would have been first seen by now.

@@ -139,6 +139,21 @@ class RegionSet:
         return alert[seen], found[seen]
 
 
+def inside(sorted_cells: Ints, lo: Ints, hi: Ints) -> Ints:
+    """Return the places of cells that lie in ranges; the cells are sorted, and two searches a range find them all.
+
+    Parameters
+    ----------
+    sorted_cells : ndarray of int64
+        Order-29 cells, ascending.
+    lo, hi : ndarray of int64
+        Disjoint ascending ranges, half-open.
+    """
+    start, end = np.searchsorted(sorted_cells, lo), np.searchsorted(sorted_cells, hi)
+    count = end - start
+    return np.arange(count.sum()) + np.repeat(start - np.cumsum(count) + count, count)
+
+
 def match_table(regions: RegionSet, alerts: pa.Table) -> pa.Table:
     """Return which of some detections (schema `asterism.records.DETECTION`) lie in which regions (schema `MATCHES`)."""
     alert, region = regions.matches(alerts["hpx29"].to_numpy(), alerts["mjdTai"].to_numpy())

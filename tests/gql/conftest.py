@@ -180,9 +180,7 @@ class Night:
 
     def shown(self, event: str, *, closed: bool = False, nonpublic: bool = False) -> list[Link]:
         """Return the links of an event in the order in which the API must show them."""
-        found = [
-            link for link in self.links[event] if (link.open or closed) and (nonpublic or is_public(link.key))
-        ]
+        found = [link for link in self.links[event] if (link.open or closed) and (nonpublic or is_public(link.key))]
         return sorted(found, key=lambda link: (-link.log_l, link.key, link.localization))
 
     def probability(self, event: str, link: Link, factor: float = 1.0) -> float:
@@ -192,9 +190,7 @@ class Night:
         return q * math.exp(link.log_l) / (1 - q + q * total)
 
 
-def notice(
-    event: str, number: int, *, standing: Any = "real", retraction: bool = False, **values: Any
-) -> NoticeRow:
+def notice(event: str, number: int, *, standing: Any = "real", retraction: bool = False, **values: Any) -> NoticeRow:
     """Return a notice of an event, issued `number` days after T0."""
     region = Region("circle", 150.0, 2.0, 5.0, 0.9, record=CIRCLE.as_record())
     known: dict[str, Any] = {
@@ -293,23 +289,16 @@ def write_night(driver: Driver, night: Night) -> None:
     others = [notice(MOCK, 1, standing="mock"), notice(TIMELESS, 1, t0_mjd_tai=None)]
     write_notices(driver, [first, burst, bad, *tied, *others], derive, database="neo4j")
     with driver.session() as session:
-        write_verdict(
-            session, verdict_of(SUPEREVENT, links_of(first, OBJECTS[:30], is_open=True), 0.3), T0 + 1
-        )
+        write_verdict(session, verdict_of(SUPEREVENT, links_of(first, OBJECTS[:30], is_open=True), 0.3), T0 + 1)
         write_verdict(session, verdict_of(BURST, links_of(burst, OBJECTS[:10], is_open=True), 0.01), T0 + 1)
-        write_verdict(
-            session, verdict_of(RETRACTED, links_of(bad, OBJECTS[10:15], is_open=True), 0.3), T0 + 2
-        )
+        write_verdict(session, verdict_of(RETRACTED, links_of(bad, OBJECTS[10:15], is_open=True), 0.3), T0 + 2)
         write_notices(
             driver, [second, notice(RETRACTED, 3, retraction=True, t0_mjd_tai=None)], derive, database="neo4j"
         )
-        write_verdict(
-            session, verdict_of(SUPEREVENT, links_of(second, OBJECTS[5:], is_open=True), 0.4), T0 + 2.5
-        )
+        write_verdict(session, verdict_of(SUPEREVENT, links_of(second, OBJECTS[5:], is_open=True), 0.4), T0 + 2.5)
         close_links(session, [SUPEREVENT, BURST], T0 + 3.5)
     night.links = {
-        SUPEREVENT: links_of(first, OBJECTS[:30], is_open=False)
-        + links_of(second, OBJECTS[5:], is_open=True),
+        SUPEREVENT: links_of(first, OBJECTS[:30], is_open=False) + links_of(second, OBJECTS[5:], is_open=True),
         BURST: links_of(burst, OBJECTS[:10], is_open=True),
         RETRACTED: links_of(bad, OBJECTS[10:15], is_open=False),
     }

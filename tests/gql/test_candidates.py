@@ -84,9 +84,7 @@ class TestCandidates:
         assert all((node["probability"] is None) is not node["open"] for node in found)
 
     @pytest.mark.parametrize("event", [SUPEREVENT, BURST])
-    def test_probabilities_are_those_of_the_formula(
-        self, night: Any, night_api: httpx.Client, event: str
-    ) -> None:
+    def test_probabilities_are_those_of_the_formula(self, night: Any, night_api: httpx.Client, event: str) -> None:
         for node, link in zip(candidates(night_api, event), night.shown(event), strict=True):
             assert node["probability"] == pytest.approx(night.probability(event, link), rel=1e-9)
             assert node["probabilityLow"] == pytest.approx(night.probability(event, link, 1 / 3), rel=1e-9)
@@ -152,10 +150,7 @@ class TestCandidates:
         assert ask(night_api, CANDIDATES, event=NEVER) == {"candidates": None}
         assert code_of(night_api, CANDIDATES, event="no key") == "id.malformed"
         assert ask(night_api, "query ($k: ID!) { event(key: $k) { key } }", k=NEVER) == {"event": None}
-        assert (
-            code_of(night_api, "query ($k: ID!) { event(key: $k) { key } }", k="'}) DELETE e //")
-            == "id.malformed"
-        )
+        assert code_of(night_api, "query ($k: ID!) { event(key: $k) { key } }", k="'}) DELETE e //") == "id.malformed"
 
     @pytest.mark.parametrize("least", [-0.1, 1.1])
     def test_what_is_no_probability_is_refused(self, night_api: httpx.Client, least: float) -> None:

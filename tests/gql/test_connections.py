@@ -28,11 +28,7 @@ def test_a_cursor_gives_back_the_exact_place_it_was_made_of(value: float, source
     assert decode_cursor("list", encode_cursor("list", place)) == place
 
 
-@given(
-    st.one_of(
-        st.text(max_size=600), st.binary(max_size=200).map(lambda b: base64.urlsafe_b64encode(b).decode())
-    )
-)
+@given(st.one_of(st.text(max_size=600), st.binary(max_size=200).map(lambda b: base64.urlsafe_b64encode(b).decode())))
 def test_any_text_that_is_no_cursor_is_refused_with_a_code(text: str) -> None:
     with pytest.raises(CursorError):
         decode_cursor("list", text)

@@ -12,9 +12,7 @@ def shown(*causes: Exception) -> list[GraphQLError]:
     return public_errors([GraphQLError(str(cause), original_error=cause, path=["a", 0]) for cause in causes])
 
 
-@pytest.mark.parametrize(
-    "cause", [ArgumentError("ra is 725.0", hint="0 to 360"), IdError("key 'x' is malformed")]
-)
+@pytest.mark.parametrize("cause", [ArgumentError("ra is 725.0", hint="0 to 360"), IdError("key 'x' is malformed")])
 def test_errors_about_the_clients_words_are_shown_whole(cause: AsterismError) -> None:
     (error,) = shown(cause)
     assert error.message == cause.message

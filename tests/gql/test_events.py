@@ -98,9 +98,7 @@ class TestEvents:
         }
 
     def test_an_event_without_time_is_found_by_key(self, night_api: httpx.Client) -> None:
-        found = ask(night_api, "query ($k: ID!) { event(key: $k) { t0 { mjdTai } state } }", k=TIMELESS)[
-            "event"
-        ]
+        found = ask(night_api, "query ($k: ID!) { event(key: $k) { t0 { mjdTai } state } }", k=TIMELESS)["event"]
         assert found == {"t0": None, "state": "ACTIVE"}
 
     def test_an_event_shows_its_notices_localizations_and_what_they_say_together(

@@ -86,8 +86,7 @@ def test_each_limit_has_its_own_code() -> None:
     assert MAX_DEPTH < 2 + 4 * 3
     assert code_of(deep_query(3)) == "gql.too_deep"
     assert (
-        code_of("{ " + " ".join(f"a{i}: __typename" for i in range(MAX_ALIASES + 1)) + " }")
-        == "gql.too_many_aliases"
+        code_of("{ " + " ".join(f"a{i}: __typename" for i in range(MAX_ALIASES + 1)) + " }") == "gql.too_many_aliases"
     )
     assert code_of("{ " + "__typename " * MAX_TOKENS + "}") == "gql.too_many_tokens"
     assert code_of("{ object(key: }") == "gql.syntax"

@@ -91,9 +91,7 @@ def test_links_of_hidden_objects_and_of_other_rule_sets_are_not_returned(stack: 
             nonpublic=nonpublic,
         )
         assert [row.key for _, row in found] == keys
-        links = read(
-            stack, lambda reader: reader.links_of_objects(["ztf:a", "ztf:b", "ztf:c"], 9), nonpublic=nonpublic
-        )
+        links = read(stack, lambda reader: reader.links_of_objects(["ztf:a", "ztf:b", "ztf:c"], 9), nonpublic=nonpublic)
         assert sorted(key for key, rows in links.items() if rows) == keys
     assert found[0][0].log_fade is None
 

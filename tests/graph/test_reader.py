@@ -75,9 +75,7 @@ def mixed_alerts() -> Iterator[dict[str, Any]]:
     """Yield thirty alerts of one object, pairs of them at one time, every third hidden."""
     for number in range(30):
         mjd = 59100.0 + number // 2
-        yield row(
-            10**6 + number, "mixed", 210.0, 10.0, mjdTai=mjd, public=number % 3 != 0, flux=1.5, mag=None
-        )
+        yield row(10**6 + number, "mixed", 210.0, 10.0, mjdTai=mjd, public=number % 3 != 0, flux=1.5, mag=None)
 
 
 class Planted:
@@ -98,9 +96,7 @@ class Planted:
 
     def inside(self, cone: Cone, *, nonpublic: bool = False) -> list[str]:
         """Return the keys of the objects in a cone by looking at every object, nearest first."""
-        distances = separation_deg(
-            cone.ra, cone.dec, [r["ra"] for r in self.rows], [r["dec"] for r in self.rows]
-        )
+        distances = separation_deg(cone.ra, cone.dec, [r["ra"] for r in self.rows], [r["dec"] for r in self.rows])
         found = [
             (distance * 3600, r["objectKey"])
             for distance, r in zip(distances, self.rows, strict=True)
@@ -174,9 +170,7 @@ class TestCone:
             mjd_to: float | None,
             nonpublic: bool,
         ) -> None:
-            cone = Cone(
-                (centre[0] + east) % 360, max(-90.0, min(90.0, centre[1] + north)), radius, mjd_from, mjd_to
-            )
+            cone = Cone((centre[0] + east) % 360, max(-90.0, min(90.0, centre[1] + north)), radius, mjd_from, mjd_to)
             found = planted.ask(lambda reader: reader.cone_search(cone, 1000), nonpublic=nonpublic)
             assert sorted(o.key for o, _ in found) == sorted(planted.inside(cone, nonpublic=nonpublic))
             assert all(
@@ -263,9 +257,7 @@ class TestVisibility:
         assert len(mixed) == 20
         assert all(alert.public for alert in mixed)
         assert of_hidden == unknown == []
-        mixed, of_hidden, unknown = planted.ask(
-            lambda reader: reader.alerts_of_objects(pages, 100), nonpublic=True
-        )
+        mixed, of_hidden, unknown = planted.ask(lambda reader: reader.alerts_of_objects(pages, 100), nonpublic=True)
         assert (len(mixed), len(of_hidden), unknown) == (30, 1, [])
 
     def test_hidden_objects_are_no_members_of_a_source(self, planted: Planted) -> None:
@@ -281,9 +273,7 @@ class TestVisibility:
 
 @pytest.mark.services
 class TestAlerts:
-    def test_alerts_come_newest_first_and_pages_neither_repeat_nor_skip_at_equal_times(
-        self, planted: Planted
-    ) -> None:
+    def test_alerts_come_newest_first_and_pages_neither_repeat_nor_skip_at_equal_times(self, planted: Planted) -> None:
         async def all_pages(reader: GraphReader) -> list[AlertRow]:
             alerts: list[AlertRow] = []
             page = AlertPage(MIXED)
@@ -299,9 +289,7 @@ class TestAlerts:
     def test_an_alert_reads_as_it_was_written(self, planted: Planted) -> None:
         (alerts,) = planted.ask(lambda reader: reader.alerts_of_objects([AlertPage(MIXED)], 1))
         written = next(r for r in mixed_alerts() if r["alertKey"] == alerts[0].key)
-        read = dict(
-            zip(AlertRow.columns(), (getattr(alerts[0], f) for f in alerts[0].__slots__), strict=True)
-        )
+        read = dict(zip(AlertRow.columns(), (getattr(alerts[0], f) for f in alerts[0].__slots__), strict=True))
         assert read.pop("key") == written["alertKey"]
         assert read == {name: written[name] for name in read}
 

@@ -1,0 +1,329 @@
+"""B8: from a notice's arrival to the first ranked page of its candidates in GraphQL, while alerts are ingested.
+
+Everything is real: Neo4j, Kafka, ``asterism voevent listen``, ``asterism run`` and ``asterism serve`` as children. Lake
+and graph hold 1e6 objects, evenly over the sky and all first seen in the five days after the events: every object of a
+region is a candidate. ZTF packets come at 333/s from before the first notice until after the last. LVK alerts with maps
+of 30, 100 and 1,000 deg2 (90 %) in turn are put into the spool folder; earlier ones stay active and are re-scored as
+alerts come.
+
+From: the file has its final name in the spool folder. To: a POST to /graphql, repeated every 100 ms, answers with
+candidates that are scored. 10,000 deg2 is stated without a goal. Then pages of 50 candidates are timed, still under
+ingest, and the calls to the store are counted at the driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+import httpx
+import numpy as np
+import pyarrow as pa
+from neo4j import AsyncDriver, Driver
+
+from asterism.gql.app import create_app
+from asterism.graph.connection import connect
+from asterism.ids import make_key
+from asterism.ingest.reconcile import packets_received
+from asterism.lake import Lake
+from asterism.records import DETECTION
+from asterism.settings import Settings
+from asterism.simulate.identifiers import Identifiers
+from asterism.simulate.measurement import SimulatedDetection
+from asterism.simulate.notices import lvk_alert, superevent_name
+from asterism.simulate.packets_ztf import ztf_packet
+from asterism.simulate.publish import publish
+from asterism.simulate.skymaps import map_fits
+from asterism.simulate.stream import Message
+from asterism.simulate.truth import MessageTruth, Outcome
+from asterism.times import mjd_tai_to_iso, night_of
+from benchmarks.harness import Bench, machine
+from benchmarks.notices import installation, percentile
+from benchmarks.region_maps import Sky, arc_map, even_sky
+
+OBJECTS, RATE, TOPIC = 1_000_000, 333, "bench"
+T0, DAYS = 61_000.0, 5.0
+"""Time of the first event, MJD TAI, and days after it in which objects were first seen."""
+AREAS, LARGEST = (30, 100, 1000), 10_000
+NOTICES, QUICK_NOTICES, LARGE_NOTICES, PAGES = 12, 4, 3, 100
+APART_SECONDS, LOOK_SECONDS, LONGEST_SECONDS = 4.0, 0.1, 120.0
+PAGE = """
+query Page($key: ID!) { event(key: $key) { key pNone nCandidates candidates(first: 50) { edges { node {
+  probability logL nChance terms { name value } object { key ra dec firstDetection { mjdTai } lastMag }
+} } } } }
+"""
+
+
+def detections(sky: Sky, seed: int) -> pa.Table:
+    """Return one alert of each object; neighbours are seen by the same exposures, three nights of five."""
+    rng = np.random.default_rng(seed)
+    number = len(sky)
+    field = sky.hpx29 >> (2 * (29 - 3))
+    visit = rng.integers(0, 3, number)
+    mjd = T0 + DAYS * ((field * 7 + visit * 311) % 1000 + 0.5) / 1000.0
+    names = np.arange(number).astype(str)
+    columns: dict[str, Any] = {
+        "alertKey": np.char.add("lsst:", names),
+        "sourceId": names,
+        "objectKey": np.char.add("lsst:", names),
+        "objectId": names,
+        "survey": np.full(number, "lsst"),
+        "mjdTai": mjd,
+        "night": night_of(mjd, 12.0),
+        "ra": sky.ra,
+        "dec": sky.dec,
+        "hpx29": sky.hpx29,
+        "band": np.full(number, "r"),
+        "isPositive": np.ones(number, dtype=np.bool_),
+        "flux": np.full(number, 3630.8),
+        "mag": rng.uniform(18.0, 23.0, number),
+        "magErr": np.full(number, 0.1),
+        "limitMag": np.full(number, 24.0),
+        "reliability": rng.uniform(0.6, 1.0, number),
+        "public": np.ones(number, dtype=np.bool_),
+        "topic": np.full(number, "fill"),
+        "partition": np.zeros(number, dtype=np.int32),
+        "offset": np.arange(number),
+    }
+    filled = [pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(number, f.type) for f in DETECTION]
+    return pa.table(filled, schema=DETECTION)
+
+
+def fill(settings: Settings, driver: Driver, alerts: pa.Table, batch: int = 10_000) -> None:
+    """Write the alerts into lake and graph; the graph gets what the writer would have made, by CREATE."""
+    Lake(settings.lake_path).write_detections(alerts, "fill")
+    ours = ["objectKey", "ra", "dec", "hpx29", "mjdTai", "mag", "sourceId", "night", "reliability", "band", "magErr"]
+    statement = (
+        "UNWIND $rows AS r CREATE (o:Object {key: r[0], survey: 'lsst', objectId: r[6], public: true, ra: r[1], "
+        "dec: r[2], hpx29: r[3], firstMjdTai: r[4], firstAlertMjdTai: r[4], lastMjdTai: r[4], lastBand: r[9], "
+        "lastMag: r[5], lastAlertKey: r[0], provisional: true})-[:HAS_ALERT]->(:Alert {key: r[0], objectKey: r[0], "
+        "survey: 'lsst', sourceId: r[6], mjdTai: r[4], night: r[7], ra: r[1], dec: r[2], hpx29: r[3], band: r[9], "
+        "isPositive: true, flux: 3630.8, mag: r[5], magErr: r[10], reliability: r[8], public: true})"
+    )
+    with driver.session() as session:
+        for start in range(0, alerts.num_rows, batch):
+            part = alerts.slice(start, batch).select(ours)
+            rows = [list(row) for row in zip(*(column.to_pylist() for column in part.columns), strict=True)]
+            session.run(statement, rows=rows).consume()
+        session.run("CALL db.awaitIndexes(300)").consume()
+
+
+def packets(seed: int) -> Iterator[Message]:
+    """Yield new objects of ZTF, anywhere, without end."""
+    rng = np.random.default_rng(seed)
+    names = Identifiers(seed, np.arange(10_000_000))
+    number = 0
+    while True:
+        ra, dec = float(rng.uniform(0, 360)), float(np.degrees(np.arcsin(rng.uniform(-1, 1))))
+        mjd = T0 + DAYS + number / RATE / 86_400.0
+        one = SimulatedDetection(
+            names.ztf_object(number), names.candid(number, mjd), ra, dec, mjd, "r", 30_000.0, 300.0
+        )
+        key = make_key("ztf", str(one.object_id))
+        truth = MessageTruth(Outcome.ALERT, make_key("ztf", one.source_id), key, None, public=True)
+        yield Message(TOPIC, key.encode(), ztf_packet(one), truth)
+        number += 1
+
+
+@contextmanager
+def child(arguments: Sequence[str], settings: Settings, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``asterism`` with some arguments on a home; ask it to stop with the block."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ASTERISM_")}
+    environment |= {"ASTERISM_HOME": str(settings.home), "ASTERISM_LOG_LEVEL": "INFO"}
+    environment |= {"ASTERISM_KAFKA_TOPICS": json.dumps([TOPIC])}
+    command = [sys.executable, "-m", "asterism", *arguments]
+    process = subprocess.Popen(command, env=environment, cwd=settings.home, stdout=subprocess.PIPE, stderr=log)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(180)
+
+
+@contextmanager
+def streaming(settings: Settings) -> Iterator[None]:
+    """Publish packets at `RATE` while the block runs."""
+    stop = threading.Event()
+
+    def until_stopped() -> Iterator[Message]:
+        for message in packets(8):
+            if stop.is_set():
+                return
+            yield message
+
+    sender = threading.Thread(
+        target=publish, args=(until_stopped(), settings.kafka_bootstrap), kwargs={"topics": [TOPIC], "rate": RATE}
+    )
+    sender.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        sender.join()
+
+
+class Api:
+    """The GraphQL API over HTTP.
+
+    Parameters
+    ----------
+    url : str
+        Where it serves.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.Client(base_url=url, timeout=30.0)
+
+    def page(self, event: str) -> dict[str, Any] | None:
+        """Return the first page of an event's candidates; None while there is no scored one."""
+        answer = self._client.post("/graphql", json={"query": PAGE, "variables": {"key": event}}).json()
+        if "errors" in answer:
+            raise RuntimeError(f"the page was refused: {answer['errors']}")
+        found: dict[str, Any] | None = answer["data"]["event"]
+        ready = found is not None and found["pNone"] is not None and found["candidates"]["edges"]
+        return found if ready else None
+
+    def wait(self, event: str, since: float) -> float:
+        """Return the seconds since a moment until the event has a ranked page.
+
+        Raises
+        ------
+        RuntimeError
+            If that takes more than `LONGEST_SECONDS`.
+        """
+        while (waited := time.monotonic() - since) < LONGEST_SECONDS:
+            if self.page(event) is not None:
+                return time.monotonic() - since
+            time.sleep(LOOK_SECONDS)
+        raise RuntimeError(f"{event} has no ranked page after {waited:.0f} s")
+
+
+def announce(spool: Path, area: int, number: int) -> tuple[str, float]:
+    """Put an LVK alert into the spool folder; return its event's key, and when it had its final name (monotonic)."""
+    t0 = T0 - 0.001 * number
+    name = superevent_name(t0, number)
+    content = map_fits(arc_map(float(area), 10 + number), name, mjd_tai_to_iso(t0))
+    payload = lvk_alert(name, "PRELIMINARY", t0 + 0.002, t0=t0, sky_map=content)
+    hidden, final = spool / f".{name}.json", spool / f"{name}.json"
+    hidden.write_bytes(payload)
+    hidden.rename(final)
+    return make_key("lvk", name), time.monotonic()
+
+
+async def store_calls(settings: Settings, event: str) -> int:
+    """Return how many calls to the store one page takes, counted at the driver."""
+    calls, real = 0, AsyncDriver.execute_query
+
+    async def counted(self: AsyncDriver, *arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return await real(self, *arguments, **named)
+
+    app = create_app(settings)
+    AsyncDriver.execute_query = counted  # type: ignore[method-assign]
+    try:
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+                answer = await client.post("/graphql", json={"query": PAGE, "variables": {"key": event}})
+    finally:
+        AsyncDriver.execute_query = real  # type: ignore[method-assign]
+    if len(answer.json()["data"]["event"]["candidates"]["edges"]) != 50:
+        raise RuntimeError("the page is not full")
+    return calls
+
+
+def measure(bench: Bench, settings: Settings, log: IO[bytes]) -> None:
+    """Announce events of all areas in turn under ingest, and time their pages."""
+    spool = settings.home / "spool"
+    spool.mkdir(exist_ok=True)
+    took: dict[int, list[float]] = {area: [] for area in (*AREAS, LARGEST)}
+    turns = list(AREAS) * (QUICK_NOTICES if bench.quick else NOTICES)
+    turns += [LARGEST] * (0 if bench.quick else LARGE_NOTICES)
+    with ExitStack() as stack:
+        listener = stack.enter_context(
+            child(["voevent", "listen", "--port=0", f"--spool={spool}", "--json"], settings, log)
+        )
+        server = stack.enter_context(child(["serve", "--port=0", "--json"], settings, log))
+        stack.enter_context(streaming(settings))
+        stack.enter_context(child(["run"], settings, log))
+        first_line(listener)
+        api = Api(first_line(server)["url"])
+        lake = Lake(settings.lake_path)
+        while packets_received(lake) < 20 * RATE:  # warm: Spark is up and has caught up with what was sent before
+            time.sleep(1.0)
+        api.wait(*announce(spool, AREAS[0], 0))
+        begun, before = time.monotonic(), packets_received(lake)
+        events: list[str] = []
+        for number, area in enumerate(turns, 1):
+            event, since = announce(spool, area, number)
+            took[area].append(api.wait(event, since))
+            events.append(event)
+            time.sleep(max(0.0, since + APART_SECONDS - time.monotonic()))
+        rate = (packets_received(lake) - before) / (time.monotonic() - begun)
+        pages = [timed_page(api, events[number % len(events)]) for number in range(PAGES)]
+    for area, seconds in took.items():
+        if seconds:
+            bench.state(f"notice_to_page_{area}_p95", percentile([*seconds, *seconds], 95), "s")
+            bench.state(f"notice_to_page_{area}_median", percentile([*seconds, *seconds], 50), "s")
+    bench.state("page_p95", 1000.0 * percentile(pages, 95), "ms")
+    bench.state("page_p50", 1000.0 * percentile(pages, 50), "ms")
+    bench.state("store_calls", asyncio.run(store_calls(settings, events[2])), "calls")
+    bench.facts |= {"ingested_per_s": round(rate, 1), "events": len(turns) + 1, "load": machine()["load_1min"]}
+    bench.facts["seconds"] = {str(area): [round(s, 2) for s in seconds] for area, seconds in took.items()}
+
+
+def timed_page(api: Api, event: str) -> float:
+    """Return how long one page takes [s]."""
+    start = time.perf_counter()
+    if api.page(event) is None:
+        raise RuntimeError(f"{event} lost its candidates")
+    return time.perf_counter() - start
+
+
+def first_line(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Return what a child says first.
+
+    Raises
+    ------
+    RuntimeError
+        If it ends instead.
+    """
+    line = b"" if process.stdout is None else process.stdout.readline()
+    if not line:
+        raise RuntimeError("a child did not start; what it said is in the log")
+    said: dict[str, Any] = json.loads(line)
+    return said
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark and return the exit code."""
+    bench = Bench("B8", arguments)
+    with TemporaryDirectory(prefix="asterism-b8-") as name, installation(Path(name)) as settings:
+        alerts = detections(even_sky(bench.size(OBJECTS), 8), 8)
+        start = time.monotonic()
+        with connect(settings) as driver:
+            fill(settings, driver, alerts)
+        bench.facts = {"objects": alerts.num_rows, "fill_s": round(time.monotonic() - start, 1), "rate_per_s": RATE}
+        log = Path(name) / "children.log"
+        try:
+            with log.open("wb") as stream:
+                measure(bench, settings, stream)
+        except BaseException:
+            sys.stderr.write(log.read_text(encoding="utf-8", errors="replace")[-8000:])
+            raise
+    return bench.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""What association takes from the lake: objects to compare with, cells observed, exposures, hosts; kept up to date.
+
+The lake is read once, then only the windows of batches that finished. Memory and time stay bounded: of the objects to
+compare with only those in a random choice of HEALPix cells are kept, every second cell, every fourth, ... so that at
+most `MOST_ALERTS` alerts are; cells observed are counted among the same. Which cells are kept depends on what the lake
+holds, not on the order in which it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from asterism.graph.association.background import CATALOGUE_MATCHES, MATCHED
+from asterism.graph.association.exposures import COLUMNS, Exposures
+from asterism.graph.association.hosts import lake_hosts
+from asterism.graph.association.observed import AREA_ORDER, Observed
+from asterism.graph.association.regions import EventRegion
+from asterism.graph.association.rules import RuleSet
+from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of, with_hosts
+from asterism.lake import Lake
+from asterism.sky.healpix import contains
+from asterism.times import night_of
+
+MOST_ALERTS = 10_000
+"""Most alerts of objects to compare with: some 5,000 objects tell a rate to 1.5 %."""
+HOT_DAYS = 25.0
+"""Alerts older than this [d before the newest] may have left the graph, which keeps some 30 nights."""
+
+_READ = list(dict.fromkeys(["alertKey", "survey", *ALERTS.names, *COLUMNS, "public"]))
+_CELL_SHIFT = 2 * (29 - AREA_ORDER)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+Ints = NDArray[np.int64]
+
+
+class LakeSky:
+    """The lake as association needs it.
+
+    Parameters
+    ----------
+    lake : Lake
+        The lake.
+    rules : RuleSet
+        Cuts of the objects to compare with.
+    most_alerts : int
+        Most alerts kept of them.
+    """
+
+    def __init__(self, lake: Lake, rules: RuleSet, most_alerts: int = MOST_ALERTS) -> None:
+        self._lake = lake
+        self._rules = rules
+        self._most = most_alerts
+        self._halvings = 0
+        self._rows: pa.Table | None = None
+        self._observed: Observed | None = None
+        self._objects: ObjectSample | None = None
+        self.version = 0
+        """Grows whenever what the lake says changed."""
+        self.exposures = Exposures.none()
+        """Where and when the surveys looked."""
+        self.hosts: dict[str, float] = {}
+        """Distances of hosts [Mpc], by object."""
+        self.newest = -np.inf
+        """Time of the newest alert, MJD TAI."""
+
+    def update(self, windows: Iterable[str]) -> None:
+        """Take in the windows of batches that finished; at first the whole lake, whatever the windows."""
+        new = list(windows)
+        if self._rows is None:
+            self._rows = pa.table({name: [] for name in _READ}, schema=_schema())
+            self._add(self._lake.detections(_READ))
+        elif new:
+            for window in new:
+                self._add(self._lake.detections_of(window, _READ))
+        else:
+            return
+        self.hosts = lake_hosts(self._lake)
+        self._objects = self._observed = None
+        self.version += 1
+
+    @property
+    def objects(self) -> ObjectSample:
+        """Public objects in the kept cells that pass the cuts and match no excluded catalogue class."""
+        if self._objects is None:
+            rows = pa.table({}) if self._rows is None else self._rows
+            matches = self._lake.side_rows(CATALOGUE_MATCHES, MATCHED)
+            classes = pa.array(self._rules.cuts.catalogue_classes, pa.string())
+            excluded = matches.filter(pc.is_in(matches["class"], classes))["objectKey"].combine_chunks()
+            rows = rows.filter(pc.invert(pc.is_in(rows["objectKey"], excluded)))
+            found = objects_of(rows.select(ALERTS.names).cast(ALERTS), self._rules.cuts)
+            self._objects = with_hosts(found.select(found.passes), self.hosts)
+        return self._objects
+
+    @property
+    def observed(self) -> Observed:
+        """What the surveys looked at."""
+        if self._observed is None:
+            self._observed = self.exposures.observed
+        return self._observed
+
+    @property
+    def near_objects(self) -> Observed:
+        """What the surveys looked at in the kept cells: the area that `objects` are from."""
+        return self.observed.select(_kept(self.observed.cell, self._halvings))
+
+    def old_alerts(self, region: EventRegion, *, show_nonpublic: bool) -> pa.Table:
+        """Return alerts (schema `ALERTS`) in a region until its window's end that may have left the graph."""
+        until = min(self.newest - HOT_DAYS, region.end)
+        if not region.start < until or not region.lo.size:
+            return ALERTS.empty_table()
+        first, last = (int(night) for night in night_of(np.array([region.start - 1.5, until + 1.5]), 0.0))
+        box = (ds.field("hpx29") >= int(region.lo[0])) & (ds.field("hpx29") < int(region.hi[-1]))
+        seen = (ds.field("night") >= first) & (ds.field("night") <= last) & (ds.field("mjdTai") <= until)
+        rows = self._lake.detections(_READ, box & seen)
+        inside = contains(region.lo, region.hi, rows["hpx29"].to_numpy())
+        visible = pc.is_valid(rows["objectKey"]) if show_nonpublic else pc.and_(_named(rows), rows["public"])
+        return (
+            _once(rows.filter(pa.array(inside)).filter(visible.filter(pa.array(inside))))
+            .select(ALERTS.names)
+            .cast(ALERTS)
+        )
+
+    def _add(self, rows: pa.Table) -> None:
+        if rows.num_rows == 0:
+            return
+        self.newest = max(self.newest, float(pc.max(rows["mjdTai"]).as_py()))
+        self.exposures = self.exposures + Exposures.of(rows)
+        cells = rows["hpx29"].to_numpy() >> _CELL_SHIFT
+        wanted = pc.and_(pa.array(_kept(cells, self._halvings)), pc.and_(_named(rows), rows["public"]))
+        self._rows = _once(pa.concat_tables([self._rows, rows.filter(wanted).cast(_schema())]))
+        while self._rows.num_rows > self._most:
+            self._halvings += 1
+            cells = self._rows["hpx29"].to_numpy() >> _CELL_SHIFT
+            self._rows = self._rows.filter(pa.array(_kept(cells, self._halvings)))
+
+
+def _schema() -> pa.Schema:
+    kinds = {"alertKey": pa.string(), "survey": pa.string(), "limitMag": pa.float64(), "public": pa.bool_()}
+    return pa.schema([(name, kinds[name] if name in kinds else ALERTS.field(name).type) for name in _READ])
+
+
+def _named(rows: pa.Table) -> pa.Array:
+    return pc.is_valid(rows["objectKey"])
+
+
+def _once(rows: pa.Table) -> pa.Table:
+    """Return each alert once: windows may overlap, and alerts are delivered twice."""
+    codes = rows["alertKey"].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    first = np.unique(codes, return_index=True)[1]
+    return rows if first.size == rows.num_rows else rows.take(pa.array(np.sort(first)))
+
+
+def _kept(cells: Ints, halvings: int) -> NDArray[np.bool_]:
+    """Tell which cells are among one in 2^halvings, chosen by a hash that neighbours do not share."""
+    mixed = cells.astype(np.uint64) * _MIX
+    return np.asarray((mixed >> np.uint64(32)) & np.uint64((1 << halvings) - 1) == 0, dtype=np.bool_)

@@ -61,7 +61,7 @@ class Observed:
         names, code = np.unique(survey, return_inverse=True)
         cell, day = np.asarray(hpx, dtype=np.int64) >> _SHIFT, np.floor(mjd).astype(np.int64)
         order = np.lexsort((limit_mag, day, code, cell))
-        cell, day, code, mjd, limit_mag = (x[order] for x in (cell, day, code, np.asarray(mjd), limit_mag))
+        cell, day, code, mjd, limit_mag = cell[order], day[order], code[order], np.asarray(mjd)[order], limit_mag[order]
         new = np.ones(cell.size, dtype=np.bool_)
         new[1:] = (cell[1:] != cell[:-1]) | (code[1:] != code[:-1]) | (day[1:] != day[:-1])
         start = np.flatnonzero(new)

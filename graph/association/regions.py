@@ -151,7 +151,7 @@ def inside(sorted_cells: Ints, lo: Ints, hi: Ints) -> Ints:
     """
     start, end = np.searchsorted(sorted_cells, lo), np.searchsorted(sorted_cells, hi)
     count = end - start
-    return np.arange(count.sum()) + np.repeat(start - np.cumsum(count) + count, count)
+    return np.asarray(np.arange(count.sum()) + np.repeat(start - np.cumsum(count) + count, count), dtype=np.int64)
 
 
 def match_table(regions: RegionSet, alerts: pa.Table) -> pa.Table:

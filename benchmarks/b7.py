@@ -90,13 +90,19 @@ def measure(bench: Bench, survey: str, packets: Sequence[bytes], schemas: Path, 
     count = len(packets)
     states = _states(decoded.detections, root / "objects.parquet")
     matches = sum(_size(lake.root / name) for name in (REGION_MATCHES, CATALOGUE_MATCHES))
-    for name, size in (("raw", raw), ("history", history), ("detection", detections), ("object_state", states)):
-        bench.state(f"{survey}_{name}_bytes", size / count, "bytes/alert")
-    bench.state(f"{survey}_matches_bytes", matches / count, "bytes/alert")
+    bench.state(f"{survey}_detection_bytes", detections / count, "bytes/detection")
     bench.state(f"{survey}_lake_bytes", (detections + matches + states) / count, "bytes/detection")
-    bench.state(f"{survey}_lake_written", count / took, "alerts/cpu-s")
+    bench.facts[survey] = {
+        "packets": count,
+        "alerts_per_file": min(WINDOW, count),
+        "events": _EVENTS,
+        "raw_bytes": round(raw / count, 1),
+        "with_history_bytes": round(history / count, 1),
+        "object_state_bytes": round(states / count, 1),
+        "matches_bytes": round(matches / count, 1),
+        "written_per_cpu_s": round(count / took),
+    }
     _archive(bench, survey, packets, positions, root)
-    bench.facts[survey] = {"packets": count, "alerts_per_file": min(WINDOW, count), "events": _EVENTS}
 
 
 def varied_packets(survey: str, count: int) -> list[bytes]:

@@ -69,7 +69,9 @@ def readme() -> str:
 def _figure(figure: dict[str, Any]) -> str:
     name = f"{figure['bench']} {figure['figure'].replace('_', ' ')} [{figure['unit']}]"
     cells = [f"{figure[name]:,.4g}" if figure[name] is not None else "-" for name in ("value", "baseline", "ratio")]
-    bound = "<=" if figure["ratio"] is None else ">="
+    above = figure["goal"] is not None and figure["value"] > figure["goal"]
+    least = figure["ratio"] is not None or above == figure["holds"]
+    bound = ">=" if least else "<="
     goal = "-" if figure["goal"] is None else f"{bound} {figure['goal']:g}{'' if figure['holds'] else ' (missed)'}"
     return f"| {name} | {' | '.join(cells)} | {goal} |\n"
 

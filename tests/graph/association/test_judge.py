@@ -101,7 +101,7 @@ def test_rates_are_measured_by_survey_and_place_and_shrink_to_coarser_ones(
     objects: Callable[..., Any], event: Callable[..., Any]
 ) -> None:
     rng = np.random.default_rng(8)
-    n = 6000
+    n = 20_000
     ra, dec, first = rng.uniform(120.0, 180.0, n), rng.uniform(-20.0, 20.0, n), T0 + rng.uniform(-30.0, 14.0, n)
     dense = np.flatnonzero((ra < 150.0) | (rng.random(n) < 0.25))  # four times as many in the west
     key = np.array([f"{'ztf' if i % 3 else 'lsst'}:o{i:06d}" for i in range(n)])

@@ -1,8 +1,8 @@
 """How large values may become and how long a loop inside an expression may run, from the tokens alone.
 
-The server looks at its clock and at its memory counter between rows only. What one expression does (a list comprehension,
-a search in a text, a list of lists of lists) it does to the end, and what an expression makes is not counted. So
-both are estimated here, before anything is sent:
+The server looks at its clock and at its memory counter between rows only. What one expression does (a list
+comprehension, a search in a text, a list of lists of lists) it does to the end, and what an expression makes is not
+counted. So both are estimated here, before anything is sent:
 
 - Every name gets a **weight**, in elements or characters: a literal or parameter its own, a property 1, what `collect`
   made `COLLECTED`; an expression weighs what its names weigh together. ``WITH [l, l] AS l`` doubles, ten of them in a
@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from asterism.graph.cypher_tokens import Kind, Token
@@ -41,7 +42,23 @@ _COUNTING = frozenset({"size", "count", "length", "isempty", "exists", "sum", "a
 """Functions whose result is small whatever they are given."""
 _ELEMENTS = frozenset({"head", "last"})
 _CLAUSES = frozenset(
-    "MATCH OPTIONAL WHERE ORDER SKIP OFFSET LIMIT UNWIND CALL WITH RETURN UNION FINISH FILTER LET".split()
+    [
+        "MATCH",
+        "OPTIONAL",
+        "WHERE",
+        "ORDER",
+        "SKIP",
+        "OFFSET",
+        "LIMIT",
+        "UNWIND",
+        "CALL",
+        "WITH",
+        "RETURN",
+        "UNION",
+        "FINISH",
+        "FILTER",
+        "LET",
+    ]
 )
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 _LOOPING = frozenset({"ALL", "ANY", "NONE", "SINGLE"})
@@ -250,7 +267,7 @@ class _Estimate:
 
     def _is_slice(self, opening: int) -> bool:
         inside = self._tokens[opening + 1 : self._ends[opening]]
-        return any(one.is_symbol(".") and two.is_symbol(".") for one, two in zip(inside, inside[1:], strict=False))
+        return any(one.is_symbol(".") and two.is_symbol(".") for one, two in pairwise(inside))
 
     def _bracket(self, opening: int) -> Weight:
         if self._is_loop(opening):

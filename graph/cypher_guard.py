@@ -1,7 +1,7 @@
 """What a read-only query may contain, decided on its tokens before anything is sent.
 
-The server's READ mode alone is no sandbox. It lets LOAD CSV, SHOW and ``CALL dbms.*`` pass, and what one expression does
-escapes both its memory limit and its time limit. So the world is closed: a query starts with a reading clause, calls
+The server's READ mode alone is no sandbox. It lets LOAD CSV, SHOW and ``CALL dbms.*`` pass, and what one expression
+does escapes both its memory limit and its time limit. So the world is closed: a query starts with a reading clause, calls
 only procedures and functions on short lists, has no loop in a loop, no large `range`, no `reduce` and no regular
 expression; how large its values may become and how long its loops run is estimated by `asterism.graph.cypher_cost`.
 Writing clauses are refused here for a clear message; should one slip through, the query type and the operators that
@@ -54,24 +54,156 @@ FUNCTION_NAMESPACES = frozenset(
 """Namespaces of the functions a query may call."""
 
 FUNCTIONS = frozenset(
-    """
-    abs acos all any asin atan atan2 avg btrim ceil char_length character_length coalesce collect cos cosh cot coth
-    count date datetime degrees duration e elementid endnode exists exp floor haversin head id isempty isnan keys
-    labels last left length localdatetime localtime log log10 lower ltrim max min nodes none normalize nullif
-    percentilecont percentiledisc pi point properties radians rand randomuuid range relationships replace reverse right
-    round rtrim sign sin single sinh size split sqrt startnode stdev stdevp substring sum tail tan tanh time timestamp
-    toboolean tobooleanlist tobooleanornull tofloat tofloatlist tofloatornull tointeger tointegerlist tointegerornull
-    tolower tostring tostringlist tostringornull toupper trim type upper valuetype
-    """.split()
+    [
+        "abs",
+        "acos",
+        "all",
+        "any",
+        "asin",
+        "atan",
+        "atan2",
+        "avg",
+        "btrim",
+        "ceil",
+        "char_length",
+        "character_length",
+        "coalesce",
+        "collect",
+        "cos",
+        "cosh",
+        "cot",
+        "coth",
+        "count",
+        "date",
+        "datetime",
+        "degrees",
+        "duration",
+        "e",
+        "elementid",
+        "endnode",
+        "exists",
+        "exp",
+        "floor",
+        "haversin",
+        "head",
+        "id",
+        "isempty",
+        "isnan",
+        "keys",
+        "labels",
+        "last",
+        "left",
+        "length",
+        "localdatetime",
+        "localtime",
+        "log",
+        "log10",
+        "lower",
+        "ltrim",
+        "max",
+        "min",
+        "nodes",
+        "none",
+        "normalize",
+        "nullif",
+        "percentilecont",
+        "percentiledisc",
+        "pi",
+        "point",
+        "properties",
+        "radians",
+        "rand",
+        "randomuuid",
+        "range",
+        "relationships",
+        "replace",
+        "reverse",
+        "right",
+        "round",
+        "rtrim",
+        "sign",
+        "sin",
+        "single",
+        "sinh",
+        "size",
+        "split",
+        "sqrt",
+        "startnode",
+        "stdev",
+        "stdevp",
+        "substring",
+        "sum",
+        "tail",
+        "tan",
+        "tanh",
+        "time",
+        "timestamp",
+        "toboolean",
+        "tobooleanlist",
+        "tobooleanornull",
+        "tofloat",
+        "tofloatlist",
+        "tofloatornull",
+        "tointeger",
+        "tointegerlist",
+        "tointegerornull",
+        "tolower",
+        "tostring",
+        "tostringlist",
+        "tostringornull",
+        "toupper",
+        "trim",
+        "type",
+        "upper",
+        "valuetype",
+    ]
 )
 """Functions without namespace that a query may call, in lower case: no unknown one passes."""
 
 _BEFORE_BRACKET = frozenset(
-    """
-    ACYCLIC ALL ALLSHORTESTPATHS AND ANY AS BY CALL CASE COLLECT CONTAINS COUNT DISTINCT ELSE EXISTS GROUPS IN IS
-    LIMIT MATCH NONE NOT OFFSET ON OR OPTIONAL PATH PATHS RETURN SHORTEST SHORTESTPATH SINGLE SKIP THEN TRAIL UNWIND
-    WALK WHEN WHERE WITH XOR
-    """.split()
+    [
+        "ACYCLIC",
+        "ALL",
+        "ALLSHORTESTPATHS",
+        "AND",
+        "ANY",
+        "AS",
+        "BY",
+        "CALL",
+        "CASE",
+        "COLLECT",
+        "CONTAINS",
+        "COUNT",
+        "DISTINCT",
+        "ELSE",
+        "EXISTS",
+        "GROUPS",
+        "IN",
+        "IS",
+        "LIMIT",
+        "MATCH",
+        "NONE",
+        "NOT",
+        "OFFSET",
+        "ON",
+        "OR",
+        "OPTIONAL",
+        "PATH",
+        "PATHS",
+        "RETURN",
+        "SHORTEST",
+        "SHORTESTPATH",
+        "SINGLE",
+        "SKIP",
+        "THEN",
+        "TRAIL",
+        "UNWIND",
+        "WALK",
+        "WHEN",
+        "WHERE",
+        "WITH",
+        "XOR",
+    ]
 )
 """Words that may stand before a bracket without being a function."""
 
@@ -207,7 +339,11 @@ def _check_function(tokens: Sequence[Token], index: int, procedures: Sequence[st
 
 def _similar(name: str) -> str:
     known = sorted(one for one in FUNCTIONS if one[:2] == name.lower()[:2])
-    return f"functions that begin alike: {', '.join(known)}" if known else "Neo4j's own scalar, list and math functions are"
+    return (
+        f"functions that begin alike: {', '.join(known)}"
+        if known
+        else "Neo4j's own scalar, list and math functions are"
+    )
 
 
 def _last_argument(tokens: Sequence[Token], opening: int) -> Token:
@@ -225,7 +361,9 @@ def _check_size(tokens: Sequence[Token]) -> None:
         raise CypherRefusedError(f"the query has {len(tokens)} words and symbols", hint=f"at most {MAX_TOKENS}")
     clauses = sum(token.word in _CLAUSES for token in tokens)
     if clauses > MAX_CLAUSES:
-        raise CypherRefusedError(f"the query has {clauses} clauses", hint=f"at most {MAX_CLAUSES}; send several queries")
+        raise CypherRefusedError(
+            f"the query has {clauses} clauses", hint=f"at most {MAX_CLAUSES}; send several queries"
+        )
     signs = 0
     for token in tokens:
         signs = signs + 1 if token.word == "NOT" or token.is_symbol("+", "-") else 0

@@ -11,27 +11,112 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 OPERATORS = frozenset(
-    """
-    Aggregation AllNodesScan AntiConditionalApply AntiSemiApply Apply Argument ArgumentTracker AssertIsNode
-    AssertSameNode AssertSameRelationship BFSPruningVarExpand CacheProperties CartesianProduct ConditionalApply
-    DirectedAllRelationshipsScan DirectedRelationshipByElementIdSeek DirectedRelationshipByIdSeek
-    DirectedRelationshipIndexContainsScan DirectedRelationshipIndexEndsWithScan DirectedRelationshipIndexScan
-    DirectedRelationshipIndexSeek DirectedRelationshipIndexSeekByRange DirectedRelationshipTypeScan
-    DirectedUnionRelationshipTypesScan Distinct Eager EagerAggregation EmptyResult EmptyRow ExhaustiveLimit Expand
-    Filter Input IntersectionNodeByLabelsScan LeftOuterHashJoin LetAntiSemiApply LetSelectOrAntiSemiApply
-    LetSelectOrSemiApply LetSemiApply Limit MultiNodeIndexSeek NodeByElementIdSeek NodeByIdSeek NodeByLabelScan
-    NodeCountFromCountStore NodeHashJoin NodeIndexContainsScan NodeIndexEndsWithScan NodeIndexScan NodeIndexSeek
-    NodeIndexSeekByRange NodeLeftOuterHashJoin NodeRightOuterHashJoin NodeUniqueIndexSeek NodeUniqueIndexSeekByRange
-    Optional OptionalExpand OrderedAggregation OrderedDistinct OrderedUnion PartialSort PartialTop PreserveOrder
-    ProcedureCall ProduceResults Projection PruningVarExpand RelationshipCountFromCountStore Repeat RepeatOptions
-    RightOuterHashJoin RollUpApply SelectOrAntiSemiApply SelectOrSemiApply SemiApply ShortestPath SimulatedExpand
-    SimulatedFilter SimulatedNodeScan Skip Sort StatefulShortestPath SubtractionNodeByLabelsScan Top Top1WithTies
-    Trail TriadicBuild TriadicFilter TriadicSelection UndirectedAllRelationshipsScan
-    UndirectedRelationshipByElementIdSeek UndirectedRelationshipByIdSeek UndirectedRelationshipIndexContainsScan
-    UndirectedRelationshipIndexEndsWithScan UndirectedRelationshipIndexScan UndirectedRelationshipIndexSeek
-    UndirectedRelationshipIndexSeekByRange UndirectedRelationshipTypeScan UndirectedUnionRelationshipTypesScan Union
-    UnionNodeByLabelsScan Unwind ValueHashJoin VarLengthExpand
-    """.split()
+    [
+        "Aggregation",
+        "AllNodesScan",
+        "AntiConditionalApply",
+        "AntiSemiApply",
+        "Apply",
+        "Argument",
+        "ArgumentTracker",
+        "AssertIsNode",
+        "AssertSameNode",
+        "AssertSameRelationship",
+        "BFSPruningVarExpand",
+        "CacheProperties",
+        "CartesianProduct",
+        "ConditionalApply",
+        "DirectedAllRelationshipsScan",
+        "DirectedRelationshipByElementIdSeek",
+        "DirectedRelationshipByIdSeek",
+        "DirectedRelationshipIndexContainsScan",
+        "DirectedRelationshipIndexEndsWithScan",
+        "DirectedRelationshipIndexScan",
+        "DirectedRelationshipIndexSeek",
+        "DirectedRelationshipIndexSeekByRange",
+        "DirectedRelationshipTypeScan",
+        "DirectedUnionRelationshipTypesScan",
+        "Distinct",
+        "Eager",
+        "EagerAggregation",
+        "EmptyResult",
+        "EmptyRow",
+        "ExhaustiveLimit",
+        "Expand",
+        "Filter",
+        "Input",
+        "IntersectionNodeByLabelsScan",
+        "LeftOuterHashJoin",
+        "LetAntiSemiApply",
+        "LetSelectOrAntiSemiApply",
+        "LetSelectOrSemiApply",
+        "LetSemiApply",
+        "Limit",
+        "MultiNodeIndexSeek",
+        "NodeByElementIdSeek",
+        "NodeByIdSeek",
+        "NodeByLabelScan",
+        "NodeCountFromCountStore",
+        "NodeHashJoin",
+        "NodeIndexContainsScan",
+        "NodeIndexEndsWithScan",
+        "NodeIndexScan",
+        "NodeIndexSeek",
+        "NodeIndexSeekByRange",
+        "NodeLeftOuterHashJoin",
+        "NodeRightOuterHashJoin",
+        "NodeUniqueIndexSeek",
+        "NodeUniqueIndexSeekByRange",
+        "Optional",
+        "OptionalExpand",
+        "OrderedAggregation",
+        "OrderedDistinct",
+        "OrderedUnion",
+        "PartialSort",
+        "PartialTop",
+        "PreserveOrder",
+        "ProcedureCall",
+        "ProduceResults",
+        "Projection",
+        "PruningVarExpand",
+        "RelationshipCountFromCountStore",
+        "Repeat",
+        "RepeatOptions",
+        "RightOuterHashJoin",
+        "RollUpApply",
+        "SelectOrAntiSemiApply",
+        "SelectOrSemiApply",
+        "SemiApply",
+        "ShortestPath",
+        "SimulatedExpand",
+        "SimulatedFilter",
+        "SimulatedNodeScan",
+        "Skip",
+        "Sort",
+        "StatefulShortestPath",
+        "SubtractionNodeByLabelsScan",
+        "Top",
+        "Top1WithTies",
+        "Trail",
+        "TriadicBuild",
+        "TriadicFilter",
+        "TriadicSelection",
+        "UndirectedAllRelationshipsScan",
+        "UndirectedRelationshipByElementIdSeek",
+        "UndirectedRelationshipByIdSeek",
+        "UndirectedRelationshipIndexContainsScan",
+        "UndirectedRelationshipIndexEndsWithScan",
+        "UndirectedRelationshipIndexScan",
+        "UndirectedRelationshipIndexSeek",
+        "UndirectedRelationshipIndexSeekByRange",
+        "UndirectedRelationshipTypeScan",
+        "UndirectedUnionRelationshipTypesScan",
+        "Union",
+        "UnionNodeByLabelsScan",
+        "Unwind",
+        "ValueHashJoin",
+        "VarLengthExpand",
+    ]
 )
 """Operators that read the graph or work on rows."""
 

@@ -81,7 +81,9 @@ def _current_localization(tx: ManagedTransaction, event: str) -> tuple[float | N
     if found is None:
         raise RecipeError(f"there is no event {event!r:.80}", hint="keys look like lvk:S190814bv")
     if found["record"] is None:
-        raise RecipeError(f"event {event!r:.80} has no current localization", hint="its notices gave none, or withdrew it")
+        raise RecipeError(
+            f"event {event!r:.80} has no current localization", hint="its notices gave none, or withdrew it"
+        )
     return found["t0"], found["record"]
 
 

@@ -102,6 +102,7 @@ class _Estimate:
         self._parameters = {name: _weight_of(value) for name, value in parameters.items()}
         self._names: dict[str, Weight] = {}
         self._ends = _matching(tokens)
+        self._in_loop = False
 
     def run(self) -> None:
         for index, token in enumerate(self._tokens):
@@ -136,13 +137,14 @@ class _Estimate:
 
     def _project(self, start: int) -> None:
         for begin, end in self._items(start)[0]:
-            weight = self._weigh(begin, end)
+            named = end - begin >= 3 and self._at(end - 2).word == "AS"
+            weight = self._weigh(begin, end - 2 if named else end)
             if weight.total > MAX_WEIGHT:
                 raise CypherRefusedError(
                     f"a value of about {weight.total:.0e} elements or characters",
                     hint=f"at most {MAX_WEIGHT:.0e}: do not put lists or texts together again and again",
                 )
-            if end - begin >= 3 and self._at(end - 2).word == "AS":
+            if named:
                 self._bind(self._at(end - 1).name, weight)
 
     def _unwind(self, start: int) -> None:
@@ -167,7 +169,9 @@ class _Estimate:
         where = self._find(opening + 3, end, lambda token: token.word == "WHERE")
         over = self._weigh(opening + 3, min(bar, where))
         self._bind(self._at(opening + 1).name, Weight(over.element, over.element))
+        self._in_loop = True
         body = self._weigh(min(bar, where), end)
+        self._in_loop = False
         work = max(over.total, 1.0) * max(body.total, 1.0) * self._sought(min(bar, where), end)
         if work > MAX_WORK:
             raise CypherRefusedError(
@@ -240,7 +244,7 @@ class _Estimate:
             return Weight(float(len(token.text))), index + 1
         if token.kind is Kind.PARAMETER:
             return self._parameters.get(token.text[1:].strip("`"), Weight(1.0)), index + 1
-        if not token.name or self._at(index - 1).is_symbol(":") or after.is_symbol(":"):
+        if not token.name or after.is_symbol(":"):
             return Weight(), index + 1
         if after.is_symbol("(") or (token.word in {"COLLECT", "COUNT", "EXISTS"} and after.is_symbol("{")):
             return self._call(index), self._ends[index + 1] + 1
@@ -295,7 +299,9 @@ class _Estimate:
         inner = self._weigh(opening + 1, self._ends[opening])
         match name:
             case _ if name in _COUNTING:
-                return Weight(1.0)
+                # Its value is small; but in a loop what it counts is made anew at each turn.
+                is_name = self._ends[opening] == opening + 2
+                return Weight(inner.total if self._in_loop and not is_name else 1.0)
             case "collect":
                 return Weight(max(COLLECTED, inner.total), max(inner.total, 1.0))
             case "range":

@@ -1,8 +1,8 @@
 """What a read-only query may contain, decided on its tokens before anything is sent.
 
 The server's READ mode alone is no sandbox. It lets LOAD CSV, SHOW and ``CALL dbms.*`` pass, and what one expression
-does escapes both its memory limit and its time limit. So the world is closed: a query starts with a reading clause, calls
-only procedures and functions on short lists, has no loop in a loop, no large `range`, no `reduce` and no regular
+does escapes both its memory limit and its time limit. So the world is closed: a query starts with a reading clause,
+calls only procedures and functions on short lists, has no loop in a loop, no large `range`, no `reduce` and no regular
 expression; how large its values may become and how long its loops run is estimated by `asterism.graph.cypher_cost`.
 Writing clauses are refused here for a clear message; should one slip through, the query type and the operators that
 EXPLAIN reports and READ mode stop it. What makes the planner itself run for minutes (thousands of NOT, of clauses) is
@@ -13,6 +13,7 @@ What remains possible is to be slow: the time limit ends that.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,10 @@ MAX_TOKENS = 2500
 """Most words, numbers and symbols of a query."""
 MAX_CLAUSES = 80
 """Most clauses of a query: planning takes longer than in proportion."""
+MAX_CASES = 10
+"""Deepest nesting of CASE: the planner recurses over it."""
+MAX_CHAIN = 300
+"""Most operators of one kind, or steps of a pattern: the planner recurses over them, too."""
 MAX_SIGNS = 8
 """Most prefixes (NOT, +, -) in a row: the planner recurses over them."""
 MAX_DEPTH = 40
@@ -211,6 +216,11 @@ _CLAUSES = frozenset({"MATCH", "WITH", "RETURN", "UNWIND", "CALL", "UNION"})
 _WRITING = frozenset({"CREATE", "MERGE", "SET", "DELETE", "DETACH", "NODETACH", "REMOVE", "DROP", "FOREACH", "INSERT"})
 _OTHER_CLAUSES = frozenset({"LOAD", "SHOW", "USE", "TERMINATE", "ALTER", "GRANT", "DENY", "REVOKE"})
 _LOOPING = frozenset({"ALL", "ANY", "NONE", "SINGLE"})
+_CHAINED = frozenset(
+    """
+    + - * / % ^ = < > | & ! . : [ ( AND OR XOR NOT IS IN CONTAINS STARTS ENDS WHEN
+    """.split()
+)
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 _END = Token(Kind.SYMBOL, "", -1)
 
@@ -364,11 +374,27 @@ def _check_size(tokens: Sequence[Token]) -> None:
         raise CypherRefusedError(
             f"the query has {clauses} clauses", hint=f"at most {MAX_CLAUSES}; send several queries"
         )
+    _check_recursion(tokens)
     signs = 0
     for token in tokens:
         signs = signs + 1 if token.word == "NOT" or token.is_symbol("+", "-") else 0
         if signs > MAX_SIGNS:
             raise CypherRefusedError(f"more than {MAX_SIGNS} signs in a row", hint="leave out what cancels")
+
+
+def _check_recursion(tokens: Sequence[Token]) -> None:
+    """Refuse what the planner descends into too deeply: it would not come back, and its thread with it."""
+    cases = deepest = 0
+    for _, before, token, after in _neighbours(tokens):
+        if before.is_symbol(".") or after.is_symbol(".", ":"):
+            continue
+        cases = max(0, cases + (token.word == "CASE") - (token.word == "END"))
+        deepest = max(deepest, cases)
+    if deepest > MAX_CASES:
+        raise CypherRefusedError(f"CASE in CASE, {deepest} deep", hint=f"at most {MAX_CASES}; a CASE has many WHENs")
+    for name, count in Counter(token.text.upper() for token in tokens).items():
+        if name in _CHAINED and count > MAX_CHAIN:
+            raise CypherRefusedError(f"{count} times {name}", hint=f"at most {MAX_CHAIN}; pass lists as parameters")
 
 
 def _check_work(tokens: Sequence[Token]) -> None:

@@ -14,7 +14,11 @@ from asterism.gql.cypher_errors import NotAcceptableError
 from asterism.gql.cypher_formats import ArrowStream, Csv, Format, Json, JsonLines, negotiate
 
 COLUMNS = ["id", "n", "x", "flag", "list"]
-ROWS: list[list[Any]] = [["9007199254740993", 2**53 + 1, 0.1, True, [1, "a"]], [None, None, 2, False, None], ["é,\"\n", -1, None, None, {"k": 1}]]  # fmt: skip
+ROWS: list[list[Any]] = [
+    ["9007199254740993", 2**53 + 1, 0.1, True, [1, "a"]],
+    [None, None, 2, False, None],
+    ['é,"\n', -1, None, None, {"k": 1}],
+]
 
 
 def written(made: type[Format], chunks: list[list[list[Any]]], **summary: Any) -> bytes:

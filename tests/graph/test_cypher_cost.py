@@ -14,8 +14,7 @@ from asterism.graph.errors import CypherRefusedError
 def passes(query: str, **parameters: Any) -> bool:
     try:
         check_cost(tokenize(query)[0], parameters)
-    except CypherRefusedError as error:
-        assert error.advice
+    except CypherRefusedError:
         return False
     return True
 
@@ -23,22 +22,27 @@ def passes(query: str, **parameters: Any) -> bool:
 COLLECTED = "MATCH (a:Alert) WITH collect(a.mag) AS l, avg(a.mag) AS mean, count(*) AS n "
 
 
+RANGE, TEN = "WITH range(0, 9999) AS l", "WITH range(0, 9) AS l"
+STEPS = COLLECTED + "RETURN [i IN range(0, size(l) - 2) | "
+EACH = "MATCH (a) WITH collect(a) AS l RETURN [x IN l | "
+
+
 @pytest.mark.parametrize(
     ("allowed", "refused"),
     [
-        ("WITH range(0, 9999) AS l" + " WITH l + l AS l" * 10 + " RETURN l", "WITH range(0, 9999) AS l" + " WITH l + l AS l" * 11 + " RETURN l"),
-        ("WITH range(0, 9) AS l" + " WITH [l, l] AS l" * 15 + " RETURN l", "WITH range(0, 9) AS l" + " WITH [l, l] AS l" * 22 + " RETURN l"),
+        (RANGE + " WITH l + l AS l" * 10 + " RETURN l", RANGE + " WITH l + l AS l" * 11 + " RETURN l"),
+        (TEN + " WITH [l, l] AS l" * 15 + " RETURN l", TEN + " WITH [l, l] AS l" * 22 + " RETURN l"),
         (COLLECTED + "RETURN [x IN l | x - mean]", COLLECTED + "RETURN [x IN l | size([x] + l)]"),
         (COLLECTED + "RETURN [x IN l WHERE x > mean]", COLLECTED + "RETURN [x IN l WHERE x IN l]"),
         (COLLECTED + "RETURN any(x IN l WHERE x < n)", COLLECTED + "RETURN any(x IN l WHERE l = l)"),
-        (COLLECTED + "RETURN [i IN range(0, size(l) - 2) | l[i + 1] - l[i]]", COLLECTED + "RETURN [i IN range(0, size(l) - 2) | l[i..]]"),
+        (STEPS + "l[i + 1] - l[i]]", STEPS + "l[i..]]"),
         (COLLECTED + "RETURN l, l, l, [l, l, l]", COLLECTED + "RETURN [" + "l, " * 30 + "l]"),
-        (COLLECTED + "RETURN [x IN [1, 2, 3] WHERE x IN l]", COLLECTED + "RETURN [x IN range(0, 999) WHERE x IN l]"),
-        ("RETURN [x IN [1, 2] WHERE x = 1]", "MATCH (n:Notice) WITH n, collect(n.key) AS l RETURN [x IN l | n.record]"),
-        ("MATCH (a) WHERE a.key CONTAINS 'ztf' RETURN a", "MATCH (a) WHERE a.key CONTAINS '" + "a" * 300 + "' RETURN a"),
-        ("MATCH (a) WITH collect(a) AS l RETURN [x IN l | {key: x.key, mag: x.mag, band: x.band, ra: x.ra}]", "MATCH (a) WITH collect(a) AS l RETURN [x IN l | {key: x.key, all: l}]"),
+        (COLLECTED + "RETURN [x IN [1, 2] WHERE x IN l]", COLLECTED + "RETURN [x IN range(0, 999) WHERE x IN l]"),
+        ("RETURN [x IN [1, 2] WHERE x = 1]", "MATCH (n) WITH n, collect(n.key) AS l RETURN [x IN l | n.record]"),
+        ("MATCH (a) WHERE a.key CONTAINS 'ztf' RETURN a", f"MATCH (a) WHERE a.key CONTAINS '{'a' * 300}' RETURN a"),
+        (EACH + "{key: x.key, mag: x.mag, band: x.band, ra: x.ra}]", EACH + "{key: x.key, all: l}]"),
     ],
-)  # fmt: skip
+)
 def test_values_and_loops_pass_up_to_a_limit(allowed: str, refused: str) -> None:
     assert passes(allowed)
     assert not passes(refused)

@@ -216,11 +216,7 @@ _CLAUSES = frozenset({"MATCH", "WITH", "RETURN", "UNWIND", "CALL", "UNION"})
 _WRITING = frozenset({"CREATE", "MERGE", "SET", "DELETE", "DETACH", "NODETACH", "REMOVE", "DROP", "FOREACH", "INSERT"})
 _OTHER_CLAUSES = frozenset({"LOAD", "SHOW", "USE", "TERMINATE", "ALTER", "GRANT", "DENY", "REVOKE"})
 _LOOPING = frozenset({"ALL", "ANY", "NONE", "SINGLE"})
-_CHAINED = frozenset(
-    """
-    + - * / % ^ = < > | & ! . : [ ( AND OR XOR NOT IS IN CONTAINS STARTS ENDS WHEN
-    """.split()
-)
+_CHAINED = frozenset("+-*/%^=<>|&!.:[(") | {"AND", "OR", "XOR", "NOT", "IS", "IN", "CONTAINS", "STARTS", "ENDS", "WHEN"}
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 _END = Token(Kind.SYMBOL, "", -1)
 

@@ -33,6 +33,8 @@ MAX_CASES = 10
 """Deepest nesting of CASE: the planner recurses over it."""
 MAX_CHAIN = 300
 """Most operators of one kind, or steps of a pattern: the planner recurses over them, too."""
+MAX_XOR = 4
+"""Most XOR: the planner doubles the predicate at each."""
 MAX_SIGNS = 8
 """Most prefixes (NOT, +, -) in a row: the planner recurses over them."""
 MAX_DEPTH = 40
@@ -216,7 +218,7 @@ _CLAUSES = frozenset({"MATCH", "WITH", "RETURN", "UNWIND", "CALL", "UNION"})
 _WRITING = frozenset({"CREATE", "MERGE", "SET", "DELETE", "DETACH", "NODETACH", "REMOVE", "DROP", "FOREACH", "INSERT"})
 _OTHER_CLAUSES = frozenset({"LOAD", "SHOW", "USE", "TERMINATE", "ALTER", "GRANT", "DENY", "REVOKE"})
 _LOOPING = frozenset({"ALL", "ANY", "NONE", "SINGLE"})
-_CHAINED = frozenset("+-*/%^=<>|&!.:[(") | {"AND", "OR", "XOR", "NOT", "IS", "IN", "CONTAINS", "STARTS", "ENDS", "WHEN"}
+_CHAINED = frozenset("+-*/%^=<>|&!.:[(") | {"AND", "OR", "NOT", "IS", "IN", "CONTAINS", "STARTS", "ENDS", "WHEN"}
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 _END = Token(Kind.SYMBOL, "", -1)
 
@@ -388,7 +390,10 @@ def _check_recursion(tokens: Sequence[Token]) -> None:
         deepest = max(deepest, cases)
     if deepest > MAX_CASES:
         raise CypherRefusedError(f"CASE in CASE, {deepest} deep", hint=f"at most {MAX_CASES}; a CASE has many WHENs")
-    for name, count in Counter(token.text.upper() for token in tokens).items():
+    counts = Counter(token.text.upper() for token in tokens)
+    if counts["XOR"] > MAX_XOR:
+        raise CypherRefusedError(f"{counts['XOR']} times XOR", hint=f"at most {MAX_XOR}; use <>")
+    for name, count in counts.items():
         if name in _CHAINED and count > MAX_CHAIN:
             raise CypherRefusedError(f"{count} times {name}", hint=f"at most {MAX_CHAIN}; pass lists as parameters")
 

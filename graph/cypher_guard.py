@@ -33,6 +33,8 @@ MAX_CASES = 10
 """Deepest nesting of CASE: the planner recurses over it."""
 MAX_CHAIN = 300
 """Most operators of one kind, or steps of a pattern: the planner recurses over them, too."""
+MAX_STEPS = 20
+"""Most relationships in the patterns of a query: planning their order takes longer than in proportion."""
 MAX_XOR = 4
 """Most XOR: the planner doubles the predicate at each."""
 MAX_SIGNS = 8
@@ -382,14 +384,17 @@ def _check_size(tokens: Sequence[Token]) -> None:
 
 def _check_recursion(tokens: Sequence[Token]) -> None:
     """Refuse what the planner descends into too deeply: it would not come back, and its thread with it."""
-    cases = deepest = 0
+    cases = deepest = steps = 0
     for _, before, token, after in _neighbours(tokens):
+        steps += token.is_symbol("-") and after.is_symbol("-", "[") and before.is_symbol(")", "<")
         if before.is_symbol(".") or after.is_symbol(".", ":"):
             continue
         cases = max(0, cases + (token.word == "CASE") - (token.word == "END"))
         deepest = max(deepest, cases)
     if deepest > MAX_CASES:
         raise CypherRefusedError(f"CASE in CASE, {deepest} deep", hint=f"at most {MAX_CASES}; a CASE has many WHENs")
+    if steps > MAX_STEPS:
+        raise CypherRefusedError(f"patterns of {steps} relationships", hint=f"at most {MAX_STEPS}; use -[*1..n]-")
     counts = Counter(token.text.upper() for token in tokens)
     if counts["XOR"] > MAX_XOR:
         raise CypherRefusedError(f"{counts['XOR']} times XOR", hint=f"at most {MAX_XOR}; use <>")

@@ -6,12 +6,12 @@ or its time, wherever a predicate is put in. So free Cypher is answered only on 
 row, unless the installation shows them to everybody. The stamp says which it is:
 
 - it is set to false with the stamp of an empty database;
-- `asterism.graph.writer` sets it to true **before** the first restricted alert is written, in a transaction of its own;
+- `asterism.graph.writer` and `asterism.graph.bulk` set it to true **before** the first restricted alert is written, in a transaction of its own;
 - nothing sets it back: an alert that becomes public leaves it as it is;
 - a database stamped by an older version has no mark, which counts as true until ``asterism graph init`` has looked.
 
-Evidence from restricted alerts stands only on objects whose alerts were written before, so the writer of detections is
-the one place that needs to tell.
+Evidence from restricted alerts stands only on objects whose alerts were written before, so the writers of detections
+are the only places that need to tell.
 """
 
 from __future__ import annotations

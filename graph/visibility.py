@@ -6,7 +6,8 @@ or its time, wherever a predicate is put in. So free Cypher is answered only on 
 row, unless the installation shows them to everybody. The stamp says which it is:
 
 - it is set to false with the stamp of an empty database;
-- `asterism.graph.writer` and `asterism.graph.bulk` set it to true **before** the first restricted alert is written, in a transaction of its own;
+- `asterism.graph.writer` and `asterism.graph.bulk` set it to true **before** the first restricted alert is written,
+  in a transaction of its own;
 - nothing sets it back: an alert that becomes public leaves it as it is;
 - a database stamped by an older version has no mark, which counts as true until ``asterism graph init`` has looked.
 

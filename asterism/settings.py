@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     spark_driver_memory: str = Field("2g", description="Heap of the Spark driver JVM")
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")
+    cypher_door: bool = Field(False, description="Answer read-only Cypher at POST /cypher, from this machine only")
+    cypher_places: int = Field(2, ge=1, le=64, description="Cypher queries that run at a time over HTTP")
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Loopback port on which `asterism run` serves its metrics; none if not set"
     )

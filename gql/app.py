@@ -26,6 +26,7 @@ from typing_extensions import override
 
 from asterism.errors import AsterismError
 from asterism.gql.bodies import BodyLimit, refusal
+from asterism.gql.cypher_door import CypherDoor
 from asterism.gql.errors import BadRequestError
 from asterism.gql.limits import MAX_BODY_BYTES
 from asterism.gql.loaders import RequestContext
@@ -84,10 +85,12 @@ def create_app(settings: Settings) -> Starlette:
     local = is_loopback(settings.api_host)
     names = ["127.0.0.1", "localhost", "[::1]", settings.api_host] if local else ["*"]
     view = GraphQLView(make_schema(), show_ide=local)
+    door = CypherDoor(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_driver(settings) as driver:
+        async with open_driver(settings) as driver, contextlib.AsyncExitStack() as closing:
+            closing.callback(door.close)
             database, shown = settings.neo4j_database, settings.show_nonpublic
             app.state.reader = GraphReader(driver, database, show_nonpublic=shown)
             app.state.event_reader = EventReader(driver, database, show_nonpublic=shown)
@@ -96,6 +99,7 @@ def create_app(settings: Settings) -> Starlette:
     return Starlette(
         routes=[
             Route("/graphql", view),
+            Route("/cypher", door.answer, methods=["POST"]),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz),
             Route("/metrics", _metrics),

@@ -16,7 +16,7 @@ from neo4j import Driver, ManagedTransaction, Session, unit_of_work
 from asterism.errors import FormatError
 from asterism.formats import check_stamp
 from asterism.graph.connection import mapped_errors, read
-from asterism.graph.schema import INDEXES, LABELS, constraint_name, read_stamp
+from asterism.graph.schema import INDEXES, LABELS, RELATIONSHIP_INDEXES, constraint_name, read_stamp
 from asterism.graph.writer import OBJECT_OPTIONAL, OBJECT_PROPERTIES
 from asterism.records import SCIENCE
 from asterism.sky.healpix import hpx29
@@ -213,4 +213,4 @@ def _schema_problems(session: Session) -> Iterator[str]:
         constraints = {record["name"] for record in session.run("SHOW CONSTRAINTS YIELD name")}
         indexes = {r["name"] for r in session.run("SHOW INDEXES YIELD name, state WHERE state = 'ONLINE'")}
     yield from sorted({constraint_name(label) for label in LABELS} - constraints)
-    yield from sorted(set(INDEXES) - indexes)
+    yield from sorted((set(INDEXES) | set(RELATIONSHIP_INDEXES)) - indexes)

@@ -17,6 +17,7 @@ from neo4j import Driver, ManagedTransaction, Session
 
 from asterism.graph.connection import read, write
 from asterism.graph.merge import ObjectState, content_hash
+from asterism.graph.visibility import mark_restricted
 from asterism.graph.writer import ALERT_PROPERTIES, OBJECT_PROPERTIES, clean, dump_state, write_detections
 from asterism.ids import split_key
 
@@ -50,7 +51,7 @@ def create_detections(
     driver : neo4j.Driver
         Open driver.
     nights : callable
-        Gives tables (schema `asterism.records.DETECTION`), the same whenever called; it is called three times.
+        Gives tables (schema `asterism.records.DETECTION`), the same whenever called; it is called four times.
     database : str
         Name of the database, initialised.
     advance : callable
@@ -66,6 +67,8 @@ def create_detections(
     """
     repeated, total = _repeated(nights()), 0
     with driver.session(database=database) as session:
+        if not all(pc.all(table["public"], min_count=0).as_py() for table in nights()):
+            write(session, mark_restricted)
         _create(session, _CREATE_OBJECTS, _objects(nights()))
         for table in nights():
             again = pc.is_in(table["alertKey"], repeated)

@@ -11,21 +11,20 @@ from typing import Any
 
 import click
 from neo4j import Driver
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from asterism.cli import GROUP, PartCommands, json_option, print_result
 from asterism.graph.association.commands import associate, candidates, compare_rules, explain
 from asterism.graph.audit import RULE_COUNT, AuditReport
 from asterism.graph.audit import audit as run_audit
 from asterism.graph.connection import connect
-from asterism.graph.cypher import MAX_ROWS, MAX_SECONDS, CypherLimits, CypherResult, run_cypher
+from asterism.graph.cypher import MAX_ROWS, MAX_SECONDS, CypherLimits, run_cypher
+from asterism.graph.cypher_table import table_text
 from asterism.graph.digest import Digest
 from asterism.graph.digest import digest as run_digest
 from asterism.graph.errors import AuditFailedError
 from asterism.graph.jobs.commands import job
 from asterism.graph.lake_digest import lake_digest
+from asterism.graph.recipes.commands import recipes_command
 from asterism.graph.schema import check_format, initialise
 from asterism.graph.sweep import HOT_NIGHTS, sweep
 from asterism.lake import Lake
@@ -40,7 +39,7 @@ def graph() -> None:
     """Prepare, ask, compare and check the graph."""
 
 
-for _command in (associate, candidates, compare_rules, explain, job):
+for _command in (associate, candidates, compare_rules, explain, job, recipes_command):
     graph.add_command(_command)
 
 
@@ -73,12 +72,13 @@ def init(as_json: bool) -> None:
 )
 @json_option
 def cypher(query: str, params: tuple[str, ...], limit: int, timeout: float, as_json: bool) -> None:
-    """Answer a read-only Cypher QUERY. Restricted alerts are not hidden here."""
+    """Answer a read-only Cypher QUERY; refused where the graph holds restricted alerts, unless all are shown."""
     limits = CypherLimits(limit, timeout)
     values = dict(map(_parameter, params))
+    shown = load_settings().show_nonpublic
     with _database() as (driver, database):
-        result = run_cypher(driver, query, values, database=database, limits=limits)
-    print_result(result.as_dict(), as_json, lambda: _table_text(result))
+        result = run_cypher(driver, query, values, database=database, limits=limits, show_nonpublic=shown)
+    print_result(result.as_dict(), as_json, lambda: table_text(result))
 
 
 @graph.command()
@@ -146,21 +146,6 @@ def _parameter(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except (ValueError, RecursionError):
         return name, value
-
-
-def _table_text(result: CypherResult) -> str:
-    table = Table(*map(escape, result.columns))
-    for row in result.rows:
-        table.add_row(*(escape(_cell(value)) for value in row))
-    console = Console(width=None)
-    with console.capture() as captured:
-        console.print(table)
-    more = f", more were left out by --limit {len(result.rows)}" if result.truncated else ""
-    return f"{captured.get()}{len(result.rows)} rows in {result.elapsed_ms:.0f} ms{more}"
-
-
-def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _digest_text(result: Digest) -> str:

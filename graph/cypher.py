@@ -1,16 +1,18 @@
-"""The door for analysts: read-only Cypher, bounded in time and rows.
+"""The door for analysts: read-only Cypher, bounded in time, rows and size.
 
-Three layers, each of which would stop a write by itself: the tokens (`asterism.graph.cypher_guard`), the
-query type and the plan that EXPLAIN reports, and the server's READ mode. Rows are streamed and the stream is
-stopped at the limit.
+Layers, each of which would stop a write by itself: the tokens (`asterism.graph.cypher_guard`), the query type and the
+operators that EXPLAIN reports (`asterism.graph.cypher_plan`), and the server's READ mode. Rows are streamed in chunks
+and the stream is stopped at the limit.
 
-Visibility is **not** enforced here: whoever may ask Cypher sees restricted alerts too (``public = false``).
+**Visibility.** Free Cypher is answered only on a graph that holds no restricted rows, or where the installation shows
+them to everybody (`asterism.graph.visibility` says why). That is asked before the query and again after each chunk
+was read, before it is handed out: a restricted alert written meanwhile ends the answer. Statements of our own that
+hide such rows by themselves (`asterism.graph.recipes`) are answered always.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -18,22 +20,33 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from neo4j import READ_ACCESS, Driver, Transaction
+from neo4j import READ_ACCESS, Driver, Result, Transaction
 from neo4j.exceptions import Neo4jError
-from neo4j.graph import Node, Path, Relationship
 
 from asterism.graph.connection import mapped_errors
 from asterism.graph.cypher_guard import MAX_CHARACTERS, check_query, without_semicolon
+from asterism.graph.cypher_plan import foreign
 from asterism.graph.cypher_tokens import tokenize
-from asterism.graph.errors import CypherFailedError, CypherRefusedError, CypherTimeoutError
+from asterism.graph.cypher_values import plain, size_of
+from asterism.graph.errors import (
+    CypherFailedError,
+    CypherHiddenError,
+    CypherRefusedError,
+    CypherTimeoutError,
+    CypherTooLargeError,
+)
+from asterism.graph.visibility import may_hold_restricted
 
 MAX_ROWS = 10_000
 MAX_SECONDS = 60.0
-MAX_PARAMETER_CHARACTERS = 1_000_000
+MAX_BYTES = 32 * 2**20
+"""Largest answer, about, in bytes of JSON."""
+MAX_PARAMETER_CHARACTERS = 262_144
+"""Most characters all parameters have as JSON."""
+CHUNK = 500
+"""Rows read from the database at a time."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-_FORBIDDEN_OPERATORS = ("LoadCSV", "Show", "Terminate", "Transaction")
-_FETCH = 500
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -73,8 +86,7 @@ class CypherResult:
     columns : list of str
         Names of the columns.
     rows : list of list
-        Values that JSON can hold. NaN and infinities are None; instants ISO 8601 text; a node is its labels
-        and properties, a relationship its type and properties, a path the list of both.
+        Values that JSON can hold (`asterism.graph.cypher_values.plain`).
     truncated : bool
         There were more rows than the limit.
     elapsed_ms : float
@@ -91,6 +103,89 @@ class CypherResult:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class CypherQuery:
+    """A query that was checked and may be sent.
+
+    Parameters
+    ----------
+    text : str
+        Cypher, without comments and final semicolon.
+    parameters : dict
+        Values of its ``$`` parameters.
+    hides : bool
+        The statement is ours and hides restricted rows by itself.
+    """
+
+    text: str
+    parameters: dict[str, Any]
+    hides: bool = False
+
+
+class CypherStream:
+    """A query under way: its columns, and its rows in chunks.
+
+    Parameters
+    ----------
+    tx : neo4j.Transaction
+        Open READ transaction; the caller ends it.
+    query : CypherQuery
+        What to send.
+    limits : CypherLimits
+        Bounds.
+    show_nonpublic : bool
+        The installation shows restricted rows to everybody.
+    """
+
+    def __init__(self, tx: Transaction, query: CypherQuery, limits: CypherLimits, *, show_nonpublic: bool) -> None:
+        self._tx = tx
+        self._checks_visibility = not (query.hides or show_nonpublic)
+        self._limits = limits
+        self._started = time.monotonic()
+        self._check_visibility()
+        self._result: Result = tx.run(query.text, query.parameters)
+        self.columns: list[str] = list(self._result.keys())
+        self.truncated = False
+        """There were more rows than the limit; known after the last chunk."""
+        self.rows = 0
+        """Rows handed out so far."""
+        self._size = 0
+
+    @property
+    def elapsed_ms(self) -> float:
+        """Time since the query was sent [ms]."""
+        return round((time.monotonic() - self._started) * 1000, 3)
+
+    def chunks(self) -> Iterator[list[list[Any]]]:
+        """Yield the rows, some hundreds at a time."""
+        while not self.truncated:
+            chunk = self._next()
+            if not chunk:
+                return
+            self._check_visibility()
+            self.rows += len(chunk)
+            yield chunk
+
+    def _next(self) -> list[list[Any]]:
+        chunk: list[list[Any]] = []
+        for record in self._result:
+            if self.rows + len(chunk) == self._limits.rows:
+                self.truncated = True
+                break
+            row = [plain(value) for value in record.values()]
+            self._size += size_of(row)
+            if self._size > MAX_BYTES:
+                raise CypherTooLargeError(f"the answer has more than {MAX_BYTES >> 20} MiB")
+            chunk.append(row)
+            if len(chunk) == CHUNK:
+                break
+        return chunk
+
+    def _check_visibility(self) -> None:
+        if self._checks_visibility and may_hold_restricted(self._tx):
+            raise CypherHiddenError("this graph holds alerts that not everybody may see, and Cypher cannot hide them")
+
+
 def run_cypher(
     driver: Driver,
     query: str,
@@ -98,6 +193,7 @@ def run_cypher(
     *,
     database: str,
     limits: CypherLimits | None = None,
+    show_nonpublic: bool = False,
 ) -> CypherResult:
     """Answer a user's read-only query.
 
@@ -113,11 +209,13 @@ def run_cypher(
         Name of the database.
     limits : CypherLimits, optional
         Bounds on rows and time.
+    show_nonpublic : bool
+        Answer on a graph that holds restricted rows, too.
 
     Raises
     ------
     CypherRefusedError
-        If the query is anything but a bounded read; nothing was run.
+        If the query is anything but a bounded read, or the graph holds restricted rows; nothing was handed out.
     CypherFailedError
         If the database could not answer it.
     CypherTimeoutError
@@ -125,21 +223,56 @@ def run_cypher(
     GraphError
         If the database cannot be reached.
     """
-    bounds = limits or CypherLimits()
-    text = checked_text(query)
-    values = checked_parameters(parameters or {})
+    checked = checked_query(query, parameters or {})
+    return answer(driver, checked, database=database, limits=limits, show_nonpublic=show_nonpublic)
+
+
+def answer(
+    driver: Driver,
+    query: CypherQuery,
+    *,
+    database: str,
+    limits: CypherLimits | None = None,
+    show_nonpublic: bool = False,
+) -> CypherResult:
+    """Answer a checked query whole; raises what `run_cypher` does."""
+    opened = open_stream(
+        driver, query, database=database, limits=limits or CypherLimits(), show_nonpublic=show_nonpublic
+    )
+    with opened as stream:
+        rows = [row for chunk in stream.chunks() for row in chunk]
+        return CypherResult(stream.columns, rows, stream.truncated, stream.elapsed_ms)
+
+
+@contextmanager
+def open_stream(
+    driver: Driver, query: CypherQuery, *, database: str, limits: CypherLimits, show_nonpublic: bool
+) -> Iterator[CypherStream]:
+    """Run a checked query and give its rows as they come; raises what `run_cypher` does, at any row."""
     with (
         mapped_errors("answering a query"),
-        _as_cypher_errors(bounds),
-        driver.session(database=database, default_access_mode=READ_ACCESS, fetch_size=_FETCH) as session,
+        _as_cypher_errors(limits),
+        driver.session(database=database, default_access_mode=READ_ACCESS, fetch_size=CHUNK) as session,
     ):
-        with session.begin_transaction(timeout=bounds.seconds) as tx:
-            _explain(tx, text, values)
-        with session.begin_transaction(timeout=bounds.seconds) as tx:
-            return _fetch(tx, text, values, bounds.rows)
+        with session.begin_transaction(timeout=limits.seconds) as tx:
+            explain(tx, query)
+        with session.begin_transaction(timeout=limits.seconds) as tx:
+            yield CypherStream(tx, query, limits, show_nonpublic=show_nonpublic)
 
 
-def checked_text(query: str) -> str:
+def checked_query(query: str, parameters: Mapping[str, Any]) -> CypherQuery:
+    """Return a user's query as it may be sent.
+
+    Raises
+    ------
+    CypherRefusedError
+        If it is anything but a bounded read, or its parameters are not plain.
+    """
+    values = checked_parameters(parameters)
+    return CypherQuery(checked_text(query, values), values)
+
+
+def checked_text(query: str, parameters: Mapping[str, Any] | None = None) -> str:
     """Return the text to send for a user's query: without comments and final semicolon.
 
     Raises
@@ -150,10 +283,10 @@ def checked_text(query: str) -> str:
     if len(query) > MAX_CHARACTERS:
         raise CypherRefusedError(
             f"the query has {len(query)} characters, at most {MAX_CHARACTERS}",
-            hint="pass long lists with --param",
+            hint="pass long lists as parameters",
         )
     tokens, text = without_semicolon(*tokenize(query))
-    check_query(tokens)
+    check_query(tokens, parameters)
     return text
 
 
@@ -165,17 +298,18 @@ def checked_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     CypherRefusedError
         If a name is not a plain word, or a value is nothing JSON can hold or an integer beyond 64 bits.
     """
+    size = 0
     for name, value in parameters.items():
         if not _NAME.fullmatch(name):
             raise CypherRefusedError(f"parameter name {name!r:.80}", hint="letters, digits and _")
         try:
-            size = len(json.dumps(value, allow_nan=False))
+            size += len(json.dumps(value, allow_nan=False))
             fits = _fits_int64(value)
         except (TypeError, ValueError, RecursionError) as error:
             raise CypherRefusedError(f"parameter {name}: {error}", hint="pass what JSON can hold") from error
         if size > MAX_PARAMETER_CHARACTERS:
             raise CypherRefusedError(
-                f"parameter {name} is longer than {MAX_PARAMETER_CHARACTERS} characters", hint="split it"
+                f"parameters of more than {MAX_PARAMETER_CHARACTERS} characters, at {name}", hint="send several queries"
             )
         if not fits:
             raise CypherRefusedError(f"parameter {name} holds an integer beyond 64 bits", hint="pass ids as strings")
@@ -194,36 +328,23 @@ def _fits_int64(value: Any) -> bool:
             return True
 
 
-def _explain(tx: Transaction, text: str, parameters: dict[str, Any]) -> None:
-    """Refuse what the server itself does not call a read of the graph."""
-    summary = tx.run(f"EXPLAIN {text}", parameters).consume()
+def explain(tx: Transaction, query: CypherQuery) -> Mapping[str, Any]:
+    """Return the plan of a query.
+
+    Raises
+    ------
+    CypherRefusedError
+        If the server does not call it a read, or would do anything that is not known to only read.
+    """
+    summary = tx.run(f"EXPLAIN {query.text}", query.parameters).consume()
     if summary.query_type != "r":
         raise CypherRefusedError(
             f"the database calls this a query of type {summary.query_type!r}", hint="only reads pass"
         )
-    for operator in _operators(summary.plan or {}):
-        if operator.startswith(_FORBIDDEN_OPERATORS):
-            raise CypherRefusedError(f"the database would run {operator}", hint="only reads of the graph pass")
-
-
-def _operators(plan: Mapping[str, Any]) -> Iterator[str]:
-    yield str(plan.get("operatorType", ""))
-    for child in plan.get("children", ()):
-        yield from _operators(child)
-
-
-def _fetch(tx: Transaction, text: str, parameters: dict[str, Any], limit: int) -> CypherResult:
-    started = time.monotonic()
-    result = tx.run(text, parameters)
-    rows: list[list[Any]] = []
-    truncated = False
-    for record in result:
-        if len(rows) == limit:
-            truncated = True
-            break
-        rows.append([plain(value) for value in record.values()])
-    elapsed = round((time.monotonic() - started) * 1000, 3)
-    return CypherResult(list(result.keys()), rows, truncated, elapsed)
+    plan = summary.plan or {}
+    if others := foreign(plan):
+        raise CypherRefusedError(f"the database would run {', '.join(others)}", hint="only reads of the graph pass")
+    return plan
 
 
 @contextmanager
@@ -235,40 +356,10 @@ def _as_cypher_errors(bounds: CypherLimits) -> Iterator[None]:
         code, message = error.code or "", error.message or str(error)
         if "TransactionTimedOut" in code or "Terminated" in code:
             raise CypherTimeoutError(f"stopped after {bounds.seconds:g} s") from error
-        if "OutOfMemory" in code:
+        if "OutOfMemory" in code or "MemoryPool" in code:
             raise CypherFailedError(
                 "the query needs more memory than it may take", hint="collect or sort less, or add conditions"
             ) from error
         if "ClientError.Statement" in code:
             raise CypherFailedError(message) from error
         raise
-
-
-def plain(value: Any) -> Any:
-    """Return a value of the database as JSON can hold it (see `CypherResult`)."""
-    match value:
-        case float():
-            return value if math.isfinite(value) else None
-        case None | str() | bool() | int():
-            return value
-        case Node():
-            return {"labels": sorted(value.labels), "properties": _plain_map(value)}
-        case Relationship():
-            return {"type": value.type, "properties": _plain_map(value)}
-        case Path():
-            steps = [plain(node) for node in value.nodes]
-            for index, relationship in enumerate(value.relationships):
-                steps.insert(2 * index + 1, plain(relationship))
-            return steps
-        case bytes() | bytearray():
-            return value.hex()
-        case Mapping():
-            return _plain_map(value)
-        case list() | tuple():
-            return [plain(item) for item in value]
-        case _:
-            return value.iso_format() if hasattr(value, "iso_format") else str(value)
-
-
-def _plain_map(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: plain(item) for name, item in value.items()}

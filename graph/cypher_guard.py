@@ -1,19 +1,23 @@
 """What a read-only query may contain, decided on its tokens before anything is sent.
 
-The server's READ mode alone is no sandbox. It lets LOAD CSV, SHOW and ``CALL dbms.*`` pass, and loops inside an
-expression (list comprehensions, quantifiers, regular expressions, growing strings) escape both its memory limit and its
-time limit. So: a query starts with a reading clause, calls only procedures on a short list, and has no loop in a loop,
-no large `range`, no `reduce` and no regular expression. Writing clauses are refused here for a clear message; should
-one slip through, the query type that EXPLAIN reports and READ mode stop it.
+The server's READ mode alone is no sandbox. It lets LOAD CSV, SHOW and ``CALL dbms.*`` pass, and what one expression
+does escapes both its memory limit and its time limit. So the world is closed: a query starts with a reading clause,
+calls only procedures and functions on short lists, has no loop in a loop, no large `range`, no `reduce` and no regular
+expression; how large its values may become and how long its loops run is estimated by `asterism.graph.cypher_cost`.
+Writing clauses are refused here for a clear message; should one slip through, the query type and the operators that
+EXPLAIN reports and READ mode stop it. What makes the planner itself run for minutes (thousands of NOT, of clauses) is
+refused by counting.
 
-What remains possible is to be slow (the time limit ends that) or to build strings of some hundred megabytes: where
-strangers may ask, give them a database server of their own.
+What remains possible is to be slow: the time limit ends that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from asterism.graph.cypher_cost import check_cost
 from asterism.graph.cypher_tokens import Kind, Token
 from asterism.graph.errors import CypherRefusedError
 
@@ -21,8 +25,20 @@ MAX_CHARACTERS = 10_000
 """Longest query."""
 MAX_RANGE = 10_000
 """Most elements all calls of `range` make, multiplied."""
-MAX_CONCATENATIONS = 16
-"""Most ``+`` and ``||`` in a query: each can double a string."""
+MAX_TOKENS = 2500
+"""Most words, numbers and symbols of a query."""
+MAX_CLAUSES = 80
+"""Most clauses of a query: planning takes longer than in proportion."""
+MAX_CASES = 10
+"""Deepest nesting of CASE: the planner recurses over it."""
+MAX_CHAIN = 300
+"""Most operators of one kind, or steps of a pattern: the planner recurses over them, too."""
+MAX_STEPS = 20
+"""Most relationships in the patterns of a query: planning their order takes longer than in proportion."""
+MAX_XOR = 4
+"""Most XOR: the planner doubles the predicate at each."""
+MAX_SIGNS = 8
+"""Most prefixes (NOT, +, -) in a row: the planner recurses over them."""
 MAX_DEPTH = 40
 """Deepest nesting of brackets."""
 
@@ -44,17 +60,180 @@ PROCEDURES = frozenset(
 FUNCTION_NAMESPACES = frozenset(
     {"date", "datetime", "duration", "localdatetime", "localtime", "time", "point", "vector.similarity"}
 )
-"""Namespaces of the functions a query may call; functions without namespace are Neo4j's own."""
+"""Namespaces of the functions a query may call."""
 
+FUNCTIONS = frozenset(
+    [
+        "abs",
+        "acos",
+        "all",
+        "any",
+        "asin",
+        "atan",
+        "atan2",
+        "avg",
+        "btrim",
+        "ceil",
+        "char_length",
+        "character_length",
+        "coalesce",
+        "collect",
+        "cos",
+        "cosh",
+        "cot",
+        "coth",
+        "count",
+        "date",
+        "datetime",
+        "degrees",
+        "duration",
+        "e",
+        "elementid",
+        "endnode",
+        "exists",
+        "exp",
+        "floor",
+        "haversin",
+        "head",
+        "id",
+        "isempty",
+        "isnan",
+        "keys",
+        "labels",
+        "last",
+        "left",
+        "length",
+        "localdatetime",
+        "localtime",
+        "log",
+        "log10",
+        "lower",
+        "ltrim",
+        "max",
+        "min",
+        "nodes",
+        "none",
+        "normalize",
+        "nullif",
+        "percentilecont",
+        "percentiledisc",
+        "pi",
+        "point",
+        "properties",
+        "radians",
+        "rand",
+        "randomuuid",
+        "range",
+        "relationships",
+        "replace",
+        "reverse",
+        "right",
+        "round",
+        "rtrim",
+        "sign",
+        "sin",
+        "single",
+        "sinh",
+        "size",
+        "split",
+        "sqrt",
+        "startnode",
+        "stdev",
+        "stdevp",
+        "substring",
+        "sum",
+        "tail",
+        "tan",
+        "tanh",
+        "time",
+        "timestamp",
+        "toboolean",
+        "tobooleanlist",
+        "tobooleanornull",
+        "tofloat",
+        "tofloatlist",
+        "tofloatornull",
+        "tointeger",
+        "tointegerlist",
+        "tointegerornull",
+        "tolower",
+        "tostring",
+        "tostringlist",
+        "tostringornull",
+        "toupper",
+        "trim",
+        "type",
+        "upper",
+        "valuetype",
+    ]
+)
+"""Functions without namespace that a query may call, in lower case: no unknown one passes."""
+
+_BEFORE_BRACKET = frozenset(
+    [
+        "ACYCLIC",
+        "ALL",
+        "ALLSHORTESTPATHS",
+        "AND",
+        "ANY",
+        "AS",
+        "BY",
+        "CALL",
+        "CASE",
+        "COLLECT",
+        "CONTAINS",
+        "COUNT",
+        "DISTINCT",
+        "ELSE",
+        "EXISTS",
+        "GROUPS",
+        "IN",
+        "IS",
+        "LIMIT",
+        "MATCH",
+        "NONE",
+        "NOT",
+        "OFFSET",
+        "ON",
+        "OR",
+        "OPTIONAL",
+        "PATH",
+        "PATHS",
+        "RETURN",
+        "SHORTEST",
+        "SHORTESTPATH",
+        "SINGLE",
+        "SKIP",
+        "THEN",
+        "TRAIL",
+        "UNWIND",
+        "WALK",
+        "WHEN",
+        "WHERE",
+        "WITH",
+        "XOR",
+    ]
+)
+"""Words that may stand before a bracket without being a function."""
+
+_CLAUSES = frozenset({"MATCH", "WITH", "RETURN", "UNWIND", "CALL", "UNION"})
 _WRITING = frozenset({"CREATE", "MERGE", "SET", "DELETE", "DETACH", "NODETACH", "REMOVE", "DROP", "FOREACH", "INSERT"})
 _OTHER_CLAUSES = frozenset({"LOAD", "SHOW", "USE", "TERMINATE", "ALTER", "GRANT", "DENY", "REVOKE"})
 _LOOPING = frozenset({"ALL", "ANY", "NONE", "SINGLE"})
+_CHAINED = frozenset("+-*/%^=<>|&!.:[(") | {"AND", "OR", "NOT", "IS", "IN", "CONTAINS", "STARTS", "ENDS", "WHEN"}
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 _END = Token(Kind.SYMBOL, "", -1)
 
 
-def check_query(tokens: Sequence[Token]) -> None:
+def check_query(tokens: Sequence[Token], parameters: Mapping[str, Any] | None = None) -> None:
     """Refuse a query that is more than a bounded read of the graph.
+
+    Parameters
+    ----------
+    tokens : sequence of Token
+        The query.
+    parameters : mapping, optional
+        Values of its ``$`` parameters: how long they are counts.
 
     Raises
     ------
@@ -70,8 +249,10 @@ def check_query(tokens: Sequence[Token]) -> None:
         )
     _check_clauses(tokens)
     _check_calls(tokens)
+    _check_size(tokens)
     _check_work(tokens)
     _check_nesting(tokens)
+    check_cost(tokens, parameters or {})
 
 
 def without_semicolon(tokens: list[Token], text: str) -> tuple[list[Token], str]:
@@ -155,6 +336,8 @@ def _check_function(tokens: Sequence[Token], index: int, procedures: Sequence[st
         raise CypherRefusedError(
             f"{name} cannot be bounded", hint="UNWIND the list and aggregate with sum() or collect()"
         )
+    if not dot and name.lower() not in FUNCTIONS and tokens[index].word not in _BEFORE_BRACKET:
+        raise CypherRefusedError(f"function {name[:80]!r} is not allowed", hint=_similar(name))
     if name.lower() == "replace" and _last_argument(tokens, index + 1).kind not in (
         Kind.STRING,
         Kind.PARAMETER,
@@ -162,6 +345,15 @@ def _check_function(tokens: Sequence[Token], index: int, procedures: Sequence[st
         raise CypherRefusedError(
             "replace with a computed text cannot be bounded", hint="replace with a string or a parameter"
         )
+
+
+def _similar(name: str) -> str:
+    known = sorted(one for one in FUNCTIONS if one[:2] == name.lower()[:2])
+    return (
+        f"functions that begin alike: {', '.join(known)}"
+        if known
+        else "Neo4j's own scalar, list and math functions are"
+    )
 
 
 def _last_argument(tokens: Sequence[Token], opening: int) -> Token:
@@ -174,11 +366,46 @@ def _last_argument(tokens: Sequence[Token], opening: int) -> Token:
     return _END
 
 
+def _check_size(tokens: Sequence[Token]) -> None:
+    if len(tokens) > MAX_TOKENS:
+        raise CypherRefusedError(f"the query has {len(tokens)} words and symbols", hint=f"at most {MAX_TOKENS}")
+    clauses = sum(token.word in _CLAUSES for token in tokens)
+    if clauses > MAX_CLAUSES:
+        raise CypherRefusedError(
+            f"the query has {clauses} clauses", hint=f"at most {MAX_CLAUSES}; send several queries"
+        )
+    _check_recursion(tokens)
+    signs = 0
+    for token in tokens:
+        signs = signs + 1 if token.word == "NOT" or token.is_symbol("+", "-") else 0
+        if signs > MAX_SIGNS:
+            raise CypherRefusedError(f"more than {MAX_SIGNS} signs in a row", hint="leave out what cancels")
+
+
+def _check_recursion(tokens: Sequence[Token]) -> None:
+    """Refuse what the planner descends into too deeply: it would not come back, and its thread with it."""
+    cases = deepest = steps = 0
+    for _, before, token, after in _neighbours(tokens):
+        steps += token.is_symbol("-") and after.is_symbol("-", "[") and before.is_symbol(")", "<")
+        if before.is_symbol(".") or after.is_symbol(".", ":"):
+            continue
+        cases = max(0, cases + (token.word == "CASE") - (token.word == "END"))
+        deepest = max(deepest, cases)
+    if deepest > MAX_CASES:
+        raise CypherRefusedError(f"CASE in CASE, {deepest} deep", hint=f"at most {MAX_CASES}; a CASE has many WHENs")
+    if steps > MAX_STEPS:
+        raise CypherRefusedError(f"patterns of {steps} relationships", hint=f"at most {MAX_STEPS}; use -[*1..n]-")
+    counts = Counter(token.text.upper() for token in tokens)
+    if counts["XOR"] > MAX_XOR:
+        raise CypherRefusedError(f"{counts['XOR']} times XOR", hint=f"at most {MAX_XOR}; use <>")
+    for name, count in counts.items():
+        if name in _CHAINED and count > MAX_CHAIN:
+            raise CypherRefusedError(f"{count} times {name}", hint=f"at most {MAX_CHAIN}; pass lists as parameters")
+
+
 def _check_work(tokens: Sequence[Token]) -> None:
-    concatenations = 0
     elements = 1
-    for index, (_, before, token, after) in enumerate(_neighbours(tokens)):
-        concatenations += token.is_symbol("+") or (token.is_symbol("|") and before.is_symbol("|"))
+    for index, (_, _, token, after) in enumerate(_neighbours(tokens)):
         if token.is_symbol("~"):
             raise CypherRefusedError(
                 "a regular expression can run for ever",
@@ -186,8 +413,6 @@ def _check_work(tokens: Sequence[Token]) -> None:
             )
         if token.name.lower() == "range" and after.is_symbol("("):
             elements *= _range_length(tokens, index + 2)
-    if concatenations > MAX_CONCATENATIONS:
-        raise CypherRefusedError(f"more than {MAX_CONCATENATIONS} additions", hint="compute them after the query")
     if elements > MAX_RANGE:
         raise CypherRefusedError(
             f"range() makes {elements} elements, at most {MAX_RANGE}", hint="pass a list with --param"
@@ -196,6 +421,8 @@ def _check_work(tokens: Sequence[Token]) -> None:
 
 def _range_length(tokens: Sequence[Token], index: int) -> int:
     """Return how many elements the call of `range` makes whose arguments start at a token."""
+    if _counts_a_list(tokens, index):
+        return 1
     text = ""
     while index < len(tokens) and not tokens[index].is_symbol(")"):
         text += tokens[index].text
@@ -205,10 +432,19 @@ def _range_length(tokens: Sequence[Token], index: int) -> int:
     except ValueError:
         raise CypherRefusedError(
             f"range({text:.60}) has bounds that are no plain integers",
-            hint="write them out, or pass a list with --param",
+            hint="write them out, use 0, size(name) - 1, or pass a list with --param",
         ) from None
     stride = max(1, *map(abs, step)) if step else 1
     return abs(stop - start) // stride + 1
+
+
+def _counts_a_list(tokens: Sequence[Token], index: int) -> bool:
+    """Tell whether the bounds are ``0, size(name)`` less some number: no more than the list has."""
+    texts = [token.text.lower() for token in tokens[index : index + 9]]
+    head = texts[:4] in (["0", ",", "size", "("], ["1", ",", "size", "("])
+    if not (head and len(texts) > 6 and tokens[index + 4].name and texts[5] == ")"):
+        return False
+    return texts[6] == ")" or (texts[6] == "-" and len(texts) > 8 and texts[7].isdigit() and texts[8] == ")")
 
 
 def _check_nesting(tokens: Sequence[Token]) -> None:

@@ -14,8 +14,11 @@
     +-- NoSuchEventError            there is no such event, or it cannot be judged
     +-- NoSuchLinkError             the object is no candidate of the event
     +-- CypherRefusedError          a user's query is not one the read-only gateway lets through
+    |   +-- CypherHiddenError           ... because the graph holds rows that not everybody may see
     +-- CypherFailedError           a user's query failed in the database
-        +-- CypherTimeoutError          ... because it took too long
+    |   +-- CypherTimeoutError          ... because it took too long
+    |   +-- CypherTooLargeError         ... because its answer is too large
+    +-- RecipeError                 a named question is unknown, or asked with wrong parameters
 """
 
 from __future__ import annotations
@@ -117,3 +120,28 @@ class CypherTimeoutError(CypherFailedError):
 
     code = "graph.cypher_timeout"
     hint = "anchor the query on a key or an indexed property, lower --limit, or raise --timeout"
+
+
+class CypherHiddenError(CypherRefusedError):
+    """The graph holds restricted rows, which free Cypher cannot hide."""
+
+    code = "graph.cypher_hidden"
+    hint = (
+        "ask a recipe (asterism graph recipes) or GraphQL, which hide them; show them to everybody with "
+        "ASTERISM_SHOW_NONPUBLIC=true; or give analysts a graph of public alerts only. "
+        "If there are none, asterism graph init finds out"
+    )
+
+
+class CypherTooLargeError(CypherFailedError):
+    """The answer to a query is larger than allowed."""
+
+    code = "graph.cypher_too_large"
+    hint = "return fewer columns or rows: properties instead of whole nodes, or aggregates"
+
+
+class RecipeError(GraphError):
+    """A named question is unknown, or asked with wrong parameters."""
+
+    code = "graph.recipe"
+    hint = "asterism graph recipes lists them all with their parameters"

@@ -10,6 +10,9 @@ An index is here because a query needs it, and each costs every write:
 - ``Notice(ivorn)``, ``Notice(citesElsewhere)``: notices cite each other by IVORN, which is not unique, across
   events and in any order.
 - ``Object(hpx29)``: cone search and sky-map look-up seek ranges of the order-29 index.
+- ``CANDIDATE_FOR(run)``, ``COINCIDENT_WITH(run)``, ``HOSTED_BY(run)``: everything a bad run derived.
+
+The stamp also tells whether restricted rows were ever written (``restricted``; see `asterism.graph.visibility`).
 """
 
 from __future__ import annotations
@@ -22,9 +25,11 @@ from asterism.errors import FormatError
 from asterism.formats import VERSIONS, check_stamp
 from asterism.graph.connection import mapped_errors, read, write
 from asterism.graph.errors import GraphNotInitialisedError
+from asterism.graph.visibility import find_restricted
 
 LABELS = (
     "Alert",
+    "Annotation",
     "Asterism",
     "CatalogSource",
     "Classification",
@@ -45,6 +50,12 @@ INDEXES = {
     "object_hpx29": ("Object", "hpx29"),
 }
 """Name of each range index, and the label and property it covers."""
+
+RELATIONSHIP_INDEXES = {
+    f"{relationship.lower()}_run": (relationship, "run")
+    for relationship in ("CANDIDATE_FOR", "COINCIDENT_WITH", "HOSTED_BY")
+}
+"""Name of each range index over relationships, and the type and property it covers."""
 
 _AWAIT_SECONDS = 300
 
@@ -91,7 +102,14 @@ def initialise(driver: Driver, database: str) -> SchemaReport:
     statements = [
         f"CREATE CONSTRAINT {constraint_name(label)} IF NOT EXISTS FOR (n:{label}) REQUIRE n.key IS UNIQUE"
         for label in LABELS
-    ] + [f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{prop})" for name, (label, prop) in INDEXES.items()]
+    ]
+    statements += [
+        f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{prop})" for name, (label, prop) in INDEXES.items()
+    ]
+    statements += [
+        f"CREATE INDEX {name} IF NOT EXISTS FOR ()-[r:{kind}]-() ON (r.{prop})"
+        for name, (kind, prop) in RELATIONSHIP_INDEXES.items()
+    ]
     created = 0
     with driver.session(database=database) as session:
         read(session, _refuse_foreign)
@@ -101,7 +119,7 @@ def initialise(driver: Driver, database: str) -> SchemaReport:
                 created += counters.constraints_added + counters.indexes_added
             session.run("CALL db.awaitIndexes($seconds)", seconds=_AWAIT_SECONDS).consume()
         write(session, _stamp)
-    return SchemaReport(tuple(constraint_name(label) for label in LABELS), tuple(INDEXES), created)
+    return SchemaReport(tuple(constraint_name(label) for label in LABELS), (*INDEXES, *RELATIONSHIP_INDEXES), created)
 
 
 def check_format(driver: Driver, database: str) -> None:
@@ -140,6 +158,8 @@ def _refuse_foreign(tx: ManagedTransaction) -> None:
 
 def _stamp(tx: ManagedTransaction) -> None:
     tx.run(
-        "MERGE (f:Asterism {key: 'format'}) ON CREATE SET f.kind = 'graph', f.version = $version",
+        "MERGE (f:Asterism {key: 'format'}) "
+        "ON CREATE SET f.kind = 'graph', f.version = $version, f.restricted = false",
         version=VERSIONS["graph"],
     ).consume()
+    find_restricted(tx)

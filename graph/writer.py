@@ -23,6 +23,7 @@ from neo4j import Driver, ManagedTransaction
 from asterism.graph.connection import write
 from asterism.graph.errors import DetectionTableError
 from asterism.graph.merge import SCIENCE_NAMES, First, Last, ObjectState, content_hash
+from asterism.graph.visibility import mark_restricted
 from asterism.ids import split_key
 from asterism.records import SCIENCE
 
@@ -162,8 +163,11 @@ def write_detections(driver: Driver, table: pa.Table, *, database: str) -> Write
         If Neo4j does not take the rows; what was written before stays, and writing again is harmless.
     """
     counts = WriteCounts()
+    cleaned = clean(table)
     with driver.session(database=database) as session:
-        for batch in _batches(clean(table)):
+        if not pc.all(cleaned["public"], min_count=0).as_py():
+            write(session, mark_restricted)
+        for batch in _batches(cleaned):
             counts += write(session, _write_batch, batch)
     return counts
 

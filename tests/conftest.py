@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -45,6 +46,23 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("ASTERISM_") and name not in KEPT_VARIABLES:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def cypher_queries() -> Callable[..., list[str]]:
+    """Read queries from a file of ``tests/graph/cypher_queries``: ``cypher_queries("attack_x", file="/tmp/a")``.
+
+    Queries are parted by lines of ``%%``; ``<<text|n>>`` stands for n times the text, ``{name}`` for a value given.
+    """
+
+    def read(name: str, **places: str) -> list[str]:
+        text = (REPOSITORY / "tests/graph/cypher_queries" / f"{name}.txt").read_text(encoding="utf-8")
+        for place, value in places.items():
+            text = text.replace(f"{{{place}}}", value)
+        queries = [query.strip() for query in text.split("\n%%\n")]
+        return [re.sub(r"<<(.*?)\|(\d+)>>", lambda m: m[1] * int(m[2]), query, flags=re.DOTALL) for query in queries]
+
+    return read
 
 
 @pytest.fixture(scope="session")

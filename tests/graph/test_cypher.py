@@ -15,12 +15,15 @@ from asterism.graph.cypher import (
     MAX_SECONDS,
     CypherLimits,
     checked_parameters,
+    checked_query,
     checked_text,
+    open_stream,
     run_cypher,
 )
 from asterism.graph.cypher_guard import MAX_CHARACTERS
 from asterism.graph.digest import digest
-from asterism.graph.errors import CypherFailedError, CypherRefusedError, CypherTimeoutError
+from asterism.graph.errors import CypherFailedError, CypherHiddenError, CypherRefusedError, CypherTimeoutError
+from asterism.graph.schema import initialise
 from asterism.graph.writer import write_detections
 
 WRITES = [
@@ -80,6 +83,15 @@ ESCAPES = [
     "   // nothing\n",
     ";",
 ]
+UNKNOWN = [
+    "RETURN nonsense(1)",
+    "RETURN `nonsense`(1)",
+    "RETURN {a: nonsense(1)}",
+    "RETURN [x IN [1] | nonsense(x)]",
+    "MATCH (n RETURN n",
+    "MATCH (n]) RETURN n",
+    "RETURN 1)",
+]
 BOMBS = [
     "RETURN [x IN range(0, 200000000) | toString(x)]",
     "RETURN size(range(1, 1000000000))",
@@ -91,7 +103,7 @@ BOMBS = [
     "MATCH (a:Alert) WITH collect(a.key) AS l RETURN [x IN l | [y IN l | [z IN l | x + y + z]]]",
     "WITH [1, 2] AS l RETURN any(x IN l WHERE all(y IN l WHERE x < y))",
     "RETURN reduce(s = 'a', x IN range(0, 40) | s + s)",
-    "WITH 'a' AS s WITH " + " + ".join(["s"] * 40) + " AS s RETURN s",
+    "WITH 'a' AS s " + "WITH s + s AS s " * 30 + "RETURN s",
     "WITH 'aaaaaaaa' AS s WITH replace(s, 'a', s) AS s WITH replace(s, 'a', s) AS s RETURN size(s)",
     "RETURN 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!' =~ '(a+)+b'",
     "RETURN " + "(" * 200 + "1" + ")" * 200,
@@ -99,7 +111,7 @@ BOMBS = [
 ]
 
 
-@pytest.mark.parametrize("query", WRITES + ESCAPES + BOMBS)
+@pytest.mark.parametrize("query", WRITES + ESCAPES + UNKNOWN + BOMBS)
 def test_what_is_not_a_bounded_read_is_refused_before_anything_is_sent(query: str) -> None:
     with pytest.raises(CypherRefusedError) as caught:
         checked_text(query)
@@ -236,11 +248,11 @@ def test_a_query_that_takes_too_long_is_stopped(filled: Driver) -> None:
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("MATCH (n RETURN n", "Invalid input"),
+        ("MATCH (n) RETURN", "Invalid input"),
         ("RETURN x", "not defined"),
         ("RETURN $missing", "missing"),
         ("MATCH (a:Alert) RETURN a.mag + date('2026-01-01')", "Cannot add"),
-        ("RETURN nonsense(1)", "nonsense"),
+        ("RETURN toUpper(1, 2)", "toUpper"),
         ("RETURN 1 / 0", "zero"),
     ],
 )
@@ -260,8 +272,60 @@ def test_a_query_beyond_the_memory_limit_fails_by_code_and_the_server_lives(fill
 
 
 @pytest.mark.services
+def test_a_graph_that_held_restricted_rows_is_not_open_to_free_cypher(
+    filled: Driver, detection: Callable[..., Any], detections: Callable[..., pa.Table]
+) -> None:
+    query = "MATCH (a:Alert) RETURN count(a)"
+    assert run_cypher(filled, query, database="neo4j").rows == [[20]]
+    write_detections(filled, detections(detection(99, "hidden", public=False)), database="neo4j")
+    with pytest.raises(CypherHiddenError) as caught:
+        run_cypher(filled, query, database="neo4j")
+    assert "recipe" in caught.value.advice
+    assert run_cypher(filled, query, database="neo4j", show_nonpublic=True).rows == [[21]]
+    with filled.session() as session:
+        session.run("MATCH (n) WHERE NOT n.public DETACH DELETE n").consume()
+    with pytest.raises(CypherHiddenError):
+        run_cypher(filled, query, database="neo4j")
+
+
+@pytest.mark.services
+def test_a_restricted_alert_written_meanwhile_ends_the_answer(
+    filled: Driver, detection: Callable[..., Any], detections: Callable[..., pa.Table]
+) -> None:
+    query = checked_query("UNWIND range(0, 4999) AS x RETURN x", {})
+    limits = CypherLimits(rows=5000, seconds=60)
+    seen = 0
+
+    def read_on() -> None:
+        nonlocal seen
+        with open_stream(filled, query, database="neo4j", limits=limits, show_nonpublic=False) as stream:
+            for chunk in stream.chunks():
+                seen += len(chunk)
+                write_detections(filled, detections(detection(99, "hidden", public=False)), database="neo4j")
+
+    with pytest.raises(CypherHiddenError):
+        read_on()
+    assert 0 < seen < 5000
+
+
+@pytest.mark.services
+def test_a_database_without_the_mark_is_taken_to_hold_restricted_rows_until_init_has_looked(filled: Driver) -> None:
+    with filled.session() as session:
+        session.run("MATCH (f:Asterism) REMOVE f.restricted").consume()
+    with pytest.raises(CypherHiddenError):
+        run_cypher(filled, "RETURN 1", database="neo4j")
+    initialise(filled, "neo4j")
+    assert run_cypher(filled, "RETURN 1", database="neo4j").rows == [[1]]
+    with filled.session() as session:
+        session.run("MATCH (f:Asterism) REMOVE f.restricted WITH f MATCH (a:Alert {key: 'ztf:1'}) SET a.public = false")
+    initialise(filled, "neo4j")
+    with pytest.raises(CypherHiddenError):
+        run_cypher(filled, "RETURN 1", database="neo4j")
+
+
+@pytest.mark.services
 def test_the_server_would_stop_what_the_guard_let_pass(filled: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asterism.graph.cypher.check_query", lambda _tokens: None)
+    monkeypatch.setattr("asterism.graph.cypher.check_query", lambda *_: None)
     before = digest(filled, "neo4j")
     stopped = [
         "CREATE (n:Alert {key: 'x'})",

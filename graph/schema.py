@@ -6,6 +6,7 @@ nodes (survey, night, band, run): those are properties.
 
 An index is here because a query needs it, and each costs every write:
 
+- ``Event(changed)``: what changed since, for subscriptions (`asterism.graph.changes`).
 - ``Event(state)``, ``Event(t0MjdTai)``: the active events of a batch, and pages of events by time.
 - ``Notice(ivorn)``, ``Notice(citesElsewhere)``: notices cite each other by IVORN, which is not unique, across
   events and in any order.
@@ -25,6 +26,7 @@ from asterism.graph.errors import GraphNotInitialisedError
 
 LABELS = (
     "Alert",
+    "Annotation",
     "Asterism",
     "CatalogSource",
     "Classification",
@@ -35,9 +37,10 @@ LABELS = (
     "Run",
     "Source",
 )
-"""Labels with a unique ``key``. ``Asterism`` is the one node that carries the format stamp."""
+"""Labels with a unique ``key``. ``Asterism`` is the one node that carries the format stamp and counts changes."""
 
 INDEXES = {
+    "event_changed": ("Event", "changed"),
     "event_state": ("Event", "state"),
     "event_t0": ("Event", "t0MjdTai"),
     "notice_cites_elsewhere": ("Notice", "citesElsewhere"),

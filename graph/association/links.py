@@ -15,6 +15,7 @@ import numpy as np
 from neo4j import ManagedTransaction, Session
 
 from asterism.graph.association.associate import Verdict
+from asterism.graph.changes import mark_changed
 from asterism.graph.connection import write
 
 _BATCH = 1000
@@ -98,6 +99,7 @@ def _write(
         _merge(tx, event, version, rows[start : start + _BATCH], now)
     _close_others(tx, event, version, [row["object"] for row in rows], now)
     _summarise(tx, event, summary)
+    mark_changed(tx, [event])
 
 
 def _merge(tx: ManagedTransaction, event: str, version: dict[str, Any], rows: list[dict[str, Any]], now: float) -> None:
@@ -134,8 +136,10 @@ def _close_inactive(tx: ManagedTransaction, active: list[str], now: float) -> in
     record = tx.run(
         "MATCH (e:Event) WHERE NOT e.key IN $active MATCH (:Object)-[c:CANDIDATE_FOR]->(e) WHERE c.open "
         "SET c.open = false, c.closedMjdTai = $now, c.closedBecause = 'event' "
-        "WITH e, count(c) AS n SET e.nCandidates = 0, e.logSumL = null, e.q = null RETURN sum(n) AS closed",
+        "WITH e, count(c) AS n SET e.nCandidates = 0, e.logSumL = null, e.q = null "
+        "RETURN sum(n) AS closed, collect(e.key) AS events",
         active=active,
         now=now,
     ).single(strict=True)
+    mark_changed(tx, record["events"])
     return int(record["closed"])

@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     spark_driver_memory: str = Field("2g", description="Heap of the Spark driver JVM")
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")
+    api_graphiql: bool | None = Field(
+        None, description="Show GraphQL's query page to browsers; if not set, where the API listens on loopback"
+    )
+    api_introspection: bool = Field(True, description="Let clients ask the API for its schema")
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Loopback port on which `asterism run` serves its metrics; none if not set"
     )

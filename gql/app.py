@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from cross_web import HTTPException
@@ -19,32 +20,48 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from typing_extensions import override
 
 from asterism.errors import AsterismError
 from asterism.gql.bodies import BodyLimit, refusal
 from asterism.gql.errors import BadRequestError
+from asterism.gql.feed import ChangeFeed
 from asterism.gql.limits import MAX_BODY_BYTES
 from asterism.gql.loaders import RequestContext
+from asterism.gql.permalinks import show_node
+from asterism.gql.readers import Readers
 from asterism.gql.schema import Schema, make_schema
-from asterism.graph.event_reader import EventReader
-from asterism.graph.reader import GraphReader, open_driver
+from asterism.gql.services import Services
+from asterism.graph.reader import open_driver
 from asterism.metrics import REGISTRY
 from asterism.settings import Settings
 
+INIT_SECONDS = 10.0
+"""How long a WebSocket may stay silent before it says ``connection_init`` [s]."""
+MAX_OPERATIONS = 20
+"""Most operations one WebSocket may have open."""
+MAX_MESSAGE_BYTES = MAX_BODY_BYTES
+"""Longest message of a WebSocket; for uvicorn's ``ws_max_size``."""
+
 
 class GraphQLView(GraphQL[RequestContext, None]):
-    """GraphQL over HTTP: POST of JSON; a browser's GET shows the query page where that is on."""
+    """GraphQL over HTTP: POST of JSON; a browser's GET shows the query page where that is on.
+
+    Subscriptions come by WebSocket with the protocol graphql-transport-ws.
+    """
 
     def __init__(self, schema: Schema, *, show_ide: bool) -> None:
         super().__init__(
             schema,
             graphql_ide="graphiql" if show_ide else None,
             allow_queries_via_get=False,
-            subscription_protocols=(),
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
+            max_subscriptions_per_connection=MAX_OPERATIONS,
         )
 
     @override
@@ -52,7 +69,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> RequestContext:
         """Return a context of its own for each request."""
-        return RequestContext(request.app.state.reader, request.app.state.event_reader)
+        return RequestContext(request.app.state.readers, request.app.state.services)
 
     @override
     def parse_json(self, data: str | bytes) -> Any:
@@ -83,19 +100,25 @@ def create_app(settings: Settings) -> Starlette:
     """
     local = is_loopback(settings.api_host)
     names = ["127.0.0.1", "localhost", "[::1]", settings.api_host] if local else ["*"]
-    view = GraphQLView(make_schema(), show_ide=local)
+    schema = make_schema(introspection=settings.api_introspection)
+    view = GraphQLView(schema, show_ide=local if settings.api_graphiql is None else settings.api_graphiql)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_driver(settings) as driver:
             database, shown = settings.neo4j_database, settings.show_nonpublic
-            app.state.reader = GraphReader(driver, database, show_nonpublic=shown)
-            app.state.event_reader = EventReader(driver, database, show_nonpublic=shown)
+            readers = app.state.readers = Readers.of(driver, database, show_nonpublic=shown)
+            feed = ChangeFeed(readers.changes)
+            app.state.services = Services(settings, feed)
+            app.state.schema = schema
             yield
+            await feed.close()
 
     return Starlette(
         routes=[
             Route("/graphql", view),
+            WebSocketRoute("/graphql", view),
+            Route("/node/{id}", show_node),
             Route("/healthz", _healthz),
             Route("/readyz", _readyz),
             Route("/metrics", _metrics),
@@ -123,9 +146,9 @@ async def _healthz(_request: Request) -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    reader: GraphReader = request.app.state.reader
+    readers: Readers = request.app.state.readers
     try:
-        await reader.ping()
+        await readers.objects.ping()
     except AsterismError as error:
         return JSONResponse({"status": "unavailable", "code": error.code}, status_code=503)
     return JSONResponse({"status": "ready"})

@@ -13,6 +13,10 @@
     +-- TooCostlyError            the query may return too many rows
     +-- ArgumentError             an argument is out of range
     +-- CursorError               a cursor is malformed or of another list
+    +-- IntrospectionError        introspection is switched off
+    +-- OverdueError              the request took too long
+    +-- TooSlowError              a subscriber does not take what it asked for
+    +-- TooManySubscribersError   there are too many subscriptions
     InternalError                 something of ours failed; only an id leaves
     ServeError                    the server cannot be started as asked
 
@@ -107,6 +111,34 @@ class CursorError(GqlError):
     hint = "pass the endCursor of the page before, unchanged, to the same field with the same other arguments"
 
 
+class IntrospectionError(GqlError):
+    """The query asks for the schema itself, which this installation does not tell."""
+
+    code = "gql.introspection_off"
+    hint = "the schema is gql/schema.graphql of the project; ASTERISM_API_INTROSPECTION=true switches it on"
+
+
+class OverdueError(GqlError):
+    """The request took longer than one request is given."""
+
+    code = "gql.overdue"
+    hint = "ask for smaller pages (first), fewer lists at once, or a narrower search"
+
+
+class TooSlowError(GqlError):
+    """A subscriber does not take its messages, and more wait than may."""
+
+    code = "gql.too_slow"
+    hint = "read sequence, then what you need, and subscribe again with after: that number"
+
+
+class TooManySubscribersError(GqlError):
+    """There are as many subscriptions as may be."""
+
+    code = "gql.too_many_subscribers"
+    hint = "close some, or try again later"
+
+
 class InternalError(AsterismError):
     """Something failed that is not the client's fault."""
 
@@ -119,6 +151,9 @@ class ServeError(AsterismError):
 
     code = "gql.cannot_serve"
 
+
+MAX_ERRORS = 20
+"""Most errors one answer carries; a refused list may fail once per row above it."""
 
 _log = get_logger("gql")
 
@@ -138,7 +173,7 @@ def public_errors(errors: Sequence[GraphQLError]) -> list[GraphQLError]:
         own words; errors of one cause (a query that served many fields) share one reference.
     """
     masked: dict[int, _Shown] = {}
-    return [_public_error(error, masked) for error in errors]
+    return [_public_error(error, masked) for error in errors[:MAX_ERRORS]]
 
 
 class _Shown(NamedTuple):

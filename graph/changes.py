@@ -30,7 +30,7 @@ MATCH (e:Event {key: key}) SET e.changed = number
 _SEQUENCE = "OPTIONAL MATCH (f:Asterism {key: 'format'}) RETURN coalesce(f.sequence, 0) AS number"
 
 _CHANGED = """
-MATCH (e:Event) WHERE e.changed > $after
+MATCH (e:Event) WHERE e.changed >= $number AND (e.changed > $number OR e.key > $key)
 RETURN e.key AS key, e.changed AS number ORDER BY e.changed, e.key LIMIT $first
 """
 
@@ -74,7 +74,15 @@ class ChangeReader(StoreReader):
         (row,) = await self._read(_SEQUENCE, {})
         return int(row["number"])
 
-    async def changed_since(self, after: int, first: int) -> list[Change]:
-        """Return up to `first` events whose last change is behind number `after`, oldest change first."""
-        rows = await self._read(_CHANGED, {"after": after, "first": first})
-        return [Change(row["key"], row["number"]) for row in rows]
+    async def changed_since(self, after: Change, first: int) -> list[Change]:
+        """Return up to `first` events whose last change stands behind a place, by (number, key).
+
+        Parameters
+        ----------
+        after : Change
+            The last one known; an empty key stands before all events of its number.
+        first : int
+            Most returned.
+        """
+        asked = {"number": after.number, "key": after.event_key, "first": first}
+        return [Change(row["key"], row["number"]) for row in await self._read(_CHANGED, asked)]

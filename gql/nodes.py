@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import Any
 
 import strawberry
 
@@ -21,19 +22,24 @@ SEPARATOR = "|"
 _MAX_ID = 1024
 
 
+def _id(root: strawberry.Parent[Any]) -> strawberry.ID:
+    return strawberry.ID(global_id(type(root).__name__, root.key))
+
+
+def _permalink(root: strawberry.Parent[Any]) -> str:
+    return f"/node/{_id(root)}"
+
+
 @strawberry.interface(description="Something that can be found again by its id.")
 class Node:
-    """Something that can be found again by its id."""
+    """Something that can be found again by its id; whatever it is has a ``key``, too."""
 
-    @strawberry.field(description="Opaque; node(id) finds it again, whatever type it has.")
-    def id(self) -> strawberry.ID:
-        """Return the id."""
-        return strawberry.ID(global_id(type(self).__name__, self.key))  # type: ignore[attr-defined]
-
-    @strawberry.field(description="Path on this server that shows it as JSON, for links that last.")
-    def permalink(self) -> str:
-        """Return the path."""
-        return f"/node/{global_id(type(self).__name__, self.key)}"  # type: ignore[attr-defined]
+    id: strawberry.ID = strawberry.field(
+        resolver=_id, description="Opaque; node(id) finds it again, whatever type it has."
+    )
+    permalink: str = strawberry.field(
+        resolver=_permalink, description="Path on this server that shows it as JSON, for links that last."
+    )
 
 
 def global_id(kind: str, key: str) -> str:

@@ -126,11 +126,18 @@ class Schema(strawberry.Schema):
             return ExecutionResult(data=None, errors=errors)
 
     @override
-    async def stream(self, query: str | None, *, context_value: Any = None, **kwargs: Any) -> StreamResult:
+    async def stream(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> StreamResult:
         """Execute an operation of a WebSocket; each has its own context, although they share the connection."""
         if isinstance(context_value, RequestContext):
             context_value = context_value.fresh()
-        return await super().stream(query, context_value=context_value, **kwargs)
+        return await super().stream(query, variable_values, context_value, *args, **kwargs)
 
 
 def make_schema(*, introspection: bool = True) -> Schema:

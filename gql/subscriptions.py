@@ -154,13 +154,13 @@ async def read_sequence(info: Info[RequestContext, None]) -> Int64:
 class Subscription:
     """What can be followed."""
 
-    event_updated: EventUpdate = strawberry.subscription(
+    event_updated: AsyncGenerator[EventUpdate, None] = strawberry.subscription(
         resolver=event_updated,
         description="An event: its present state, then its state after every change. Without event, every event that "
         "changes. after leaves out what is not behind that place of the sequence; without event it tells first what "
         "changed behind it.",
     )
-    candidate_updated: CandidateUpdate = strawberry.subscription(
+    candidate_updated: AsyncGenerator[CandidateUpdate, None] = strawberry.subscription(
         resolver=candidate_updated,
         description="The best candidates of an event (at most first, 100 at most): all of them at once, then those "
         "among them that a change made differ.",

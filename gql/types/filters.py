@@ -84,7 +84,7 @@ def candidate_search(
         class_name=one.class_name,
         has_host=one.has_host,
         host=one.host,
-        sort=sort.value,
+        sort=str(sort.value),
     )
 
 

@@ -60,9 +60,8 @@ class QueryMaker:
 
     def _selection(self, kind: Any, depth: int) -> str:
         if isinstance(kind, GraphQLInterfaceType):
-            some = self._rng.sample(self._schema.get_possible_types(kind), 3)
-            parts = [f"... on {one.name} {self._selection(one, depth)}" for one in some]
-            return "{ __typename " + " ".join(parts) + " }"
+            one = self._rng.choice(sorted(self._schema.get_possible_types(kind), key=lambda each: each.name))
+            return f"{{ __typename ... on {one.name} {self._selection(one, depth)} }}"
         assert isinstance(kind, GraphQLObjectType)
         leaves = [name for name, field in kind.fields.items() if self._is_leaf(field)]
         deeper = [name for name in kind.fields if name not in leaves] if depth > 1 else []

@@ -41,15 +41,14 @@ OBJECTS, LINKS, PAGE_ROWS = 1_000_000, 5_000, 50
 TURNS, QUICK_TURNS = 200, 40
 CLIENTS, CLIENT_PAGES, QUICK_CLIENT_PAGES = 32, 40, 5
 EVENT, T0 = "lvk:S1", 61_000.0
-ROW = """
-pageInfo { hasNextPage endCursor } edges { node { %s
-  key ra dec lastMag lastBand lastDetection { mjdTai }
-  host { separationArcsec source { key redshift distanceMpc } } classification { className probability module } %s } }
-"""
+ROW = """key ra dec lastMag lastBand lastDetection { mjdTai }
+host { separationArcsec source { key redshift distanceMpc } }
+classification { className probability module }"""
 QUERIES = {
-    "candidates": 'query ($after: String) { page: candidates(event: "%s", first: %d, after: $after) { %s } }'
-    % (EVENT, PAGE_ROWS, ROW % ("probability logL object {", "}")),
-    "objects": "query ($after: String) { page: objects(first: %d, after: $after) { %s } }" % (PAGE_ROWS, ROW % ("", "")),
+    "candidates": f"""query ($after: String) {{ page: candidates(event: "{EVENT}", first: {PAGE_ROWS}, after: $after) {{
+  pageInfo {{ hasNextPage endCursor }} edges {{ node {{ probability logL object {{ {ROW} }} }} }} }} }}""",
+    "objects": f"""query ($after: String) {{ page: objects(first: {PAGE_ROWS}, after: $after) {{
+  pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {ROW} }} }} }} }}""",
 }
 
 _FILL_OBJECTS = """
@@ -64,7 +63,8 @@ CREATE (o)-[:MATCHES {separationArcsec: 1.5, rank: 1, pChance: 0.01, module: 'ma
   (:CatalogSource {key: 'glade:1:' + o.objectId, catalogue: 'glade', release: '1', id: o.objectId, class: 'galaxy',
     ra: o.ra, dec: o.dec, redshift: 0.01, distanceMpc: 40.0})
 CREATE (o)-[:CLASSIFIED_AS]->(:Classification {key: key + ':fade:1:' + o.objectId, objectKey: key, module: 'fade',
-  version: 1, lastSourceId: o.objectId, lastMjdTai: o.lastMjdTai, public: true, class: 'fading', prob: 0.7, current: true})
+  version: 1, lastSourceId: o.objectId, lastMjdTai: o.lastMjdTai, public: true, class: 'fading', prob: 0.7,
+  current: true})
 """
 _FILL_EVENT = """
 CREATE (e:Event {key: $event, kind: 'gw', standing: 'real', state: 'active', version: 1, t0MjdTai: $t0,

@@ -1,10 +1,12 @@
-"""A client of subscriptions that never gives up: it connects again whenever it is cut off, and keeps what it was told."""
+"""A client of subscriptions that never gives up: it connects again when it is cut off, and keeps what it was told."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from websockets.exceptions import WebSocketException
@@ -14,12 +16,13 @@ from websockets.typing import Subprotocol
 PROTOCOL = Subprotocol("graphql-transport-ws")
 
 
-def opened(url: str, **options: Any) -> ClientConnection:
-    """Return a connection that has been acknowledged."""
-    socket = connect(url.replace("http", "ws", 1) + "/graphql", subprotocols=[PROTOCOL], **options)
-    socket.send(json.dumps({"type": "connection_init"}))
-    assert json.loads(socket.recv(30)) == {"type": "connection_ack"}
-    return socket
+@contextmanager
+def opened(url: str, **options: Any) -> Iterator[ClientConnection]:
+    """Give a connection that has been acknowledged."""
+    with connect(url.replace("http", "ws", 1) + "/graphql", subprotocols=[PROTOCOL], **options) as socket:
+        socket.send(json.dumps({"type": "connection_init"}))
+        assert json.loads(socket.recv(30)) == {"type": "connection_ack"}
+        yield socket
 
 
 def subscribe(socket: ClientConnection, query: str, name: str = "1", **variables: Any) -> None:

@@ -137,7 +137,9 @@ def _event(world: World, key: str, number: int, rng: random.Random) -> None:
     }
     world.events.append(event)
     for one, issued, current in ((old, T0 + 1, False), (notice, T0 + 2, True)):
-        world.notices.append({"key": one, "event": key, "mission": key[:3], "issuedMjdTai": issued, "channels": ["vtp"]})
+        world.notices.append(
+            {"key": one, "event": key, "mission": key[:3], "issuedMjdTai": issued, "channels": ["vtp"]}
+        )
         place = {"kind": "circle", "ra": 150.0, "dec": 2.0, "record": json.dumps(CIRCLE.as_record())}
         more = {"area50": 10.0, "area90": 20.0 * (number + 1), "current": current, "notice": one}
         world.localizations.append({"key": f"{one}:0"} | place | more)
@@ -148,7 +150,9 @@ def _event(world: World, key: str, number: int, rng: random.Random) -> None:
     world.links.append(_link(world.objects[0]["key"], key, localization, is_open=True, rng=rng, rules="paper-2020"))
 
 
-def _link(one: str, event: str, localization: str, *, is_open: bool, rng: random.Random, rules: str = "asterism-1") -> Row:
+def _link(
+    one: str, event: str, localization: str, *, is_open: bool, rng: random.Random, rules: str = "asterism-1"
+) -> Row:
     return {
         "from": one,
         "to": event,
@@ -166,7 +170,9 @@ def _link(one: str, event: str, localization: str, *, is_open: bool, rng: random
 
 
 def _said(world: World) -> None:
-    link = next(link for link in world.links if link["open"] and link["to"] == EVENTS[0] and link["from"] in world.visible())
+    link = next(
+        link for link in world.links if link["open"] and link["to"] == EVENTS[0] and link["from"] in world.visible()
+    )
     hidden = next(link for link in world.links if link["to"] == EVENTS[0] and link["from"] not in world.visible())
     for number, (one, event, kind, state) in enumerate(
         [
@@ -178,7 +184,13 @@ def _said(world: World) -> None:
             (hidden["from"], EVENTS[0], "comment", None),
         ]
     ):
-        said = {"key": f"annotation:{number}", "kind": kind, "state": state, "text": f"because {number}", "author": "ada"}
+        said = {
+            "key": f"annotation:{number}",
+            "kind": kind,
+            "state": state,
+            "text": f"because {number}",
+            "author": "ada",
+        }
         world.annotations.append(said | {"createdMjdTai": T0 + number, "objectKey": one, "eventKey": event})
     for number, is_open in enumerate((True, False)):
         first, second = (f"{n + 100 * number:064x}:0" for n in (0, 2))

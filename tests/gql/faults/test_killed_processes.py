@@ -31,12 +31,13 @@ pytestmark = [pytest.mark.services, pytest.mark.spark, pytest.mark.faults]
 PATIENCE = 240.0
 T0 = 60000.25
 FIELDS = "key version state farHz t0 { mjdTai } latestStage nCandidates notices { key } localization { key radiusDeg }"
-EVENT = "subscription ($event: ID!) { eventUpdated(event: $event) { sequence snapshot event { %s } } }" % FIELDS
+EVENT = f"subscription ($event: ID!) {{ eventUpdated(event: $event) {{ sequence snapshot event {{ {FIELDS} }} }} }}"
 CANDIDATES = """
 subscription ($event: ID!) { candidateUpdated(event: $event) { sequence snapshot left candidates { key version } } }"""
-NOW = """
-query ($event: ID!) { event(key: $event) { %s candidates(first: 50) { edges { node { key version } } } } }
-""" % FIELDS
+NOW = f"""
+query ($event: ID!) {{ event(key: $event) {{ {FIELDS}
+candidates(first: 50) {{ edges {{ node {{ key version }} }} }} }} }}
+"""
 
 
 class Children:
@@ -57,9 +58,7 @@ class Children:
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._home / "children.log").open("ab") as log:
             command = [sys.executable, "-m", "asterism", *arguments]
-            process = subprocess.Popen(
-                command, env=self._environment, stdout=log, stderr=log, start_new_session=True
-            )
+            process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log, start_new_session=True)
         self._running.append(process)
         return process
 
@@ -155,9 +154,11 @@ def test_no_final_state_is_missed_when_spark_and_the_api_are_killed(
         body = {"query": NOW, "variables": {"event": key}}
         now = httpx.post(f"{url}/graphql", json=body, timeout=60).json()["data"]["event"]
         linked = {edge["node"]["key"]: edge["node"]["version"] for edge in now.pop("candidates")["edges"]}
-        return bool(linked) and events.told[-1]["eventUpdated"]["event"] == now and candidates_told(
-            candidates.told
-        ) == linked
+        return (
+            bool(linked)
+            and events.told[-1]["eventUpdated"]["event"] == now
+            and candidates_told(candidates.told) == linked
+        )
 
     with Children(settings) as children, Journal(settings.journal_path) as journal, ExitStack() as stack:
         intake = Intake(journal)

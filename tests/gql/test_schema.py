@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import GraphQLError
+from graphql import GraphQLError, build_schema, find_breaking_changes
 
 from asterism.gql.loaders import RequestContext
 from asterism.gql.schema import Schema, make_schema, stored_sdl
 from asterism.graph.reader import Totals
 
 SNAPSHOT = Path(__file__).parent.parent.parent / "gql" / "schema.graphql"
+RELEASED = SNAPSHOT.with_name("schema.released.graphql")
 
 
 def test_the_stored_schema_is_the_schema() -> None:
@@ -20,6 +21,31 @@ def test_the_stored_schema_is_the_schema() -> None:
     if os.environ.get("REWRITE_EXPECTED"):
         SNAPSHOT.write_text(printed, encoding="utf-8")
     assert stored_sdl() == printed, "REWRITE_EXPECTED=1 pytest tests/gql/test_schema.py writes it anew"
+
+
+def breaking(old: str, new: str) -> list[str]:
+    """Return the changes from one schema to another that break clients."""
+    return [change.description for change in find_breaking_changes(build_schema(old), build_schema(new))]
+
+
+def test_a_client_of_the_last_release_is_not_broken() -> None:
+    """``schema.released.graphql`` is the schema of the last release: copy ``schema.graphql`` over it when releasing."""
+    assert breaking(RELEASED.read_text(encoding="utf-8"), make_schema().as_str()) == []
+
+
+@pytest.mark.parametrize(
+    ("taken", "given"),
+    [
+        ("  searchedAreaDeg2: Float\n", ""),
+        ("  searchedAreaDeg2: Float\n", "  searchedAreaDeg2: String\n"),
+        ("  AMBIGUOUS\n", ""),
+        ("object(key: ID!)", "object(key: ID!, survey: String!)"),
+    ],
+)
+def test_what_would_break_clients_is_noticed(taken: str, given: str) -> None:
+    printed = make_schema().as_str()
+    assert taken in printed
+    assert breaking(printed, printed.replace(taken, given, 1))
 
 
 class Failing:

@@ -28,7 +28,7 @@ from tests.gql.follower import Follower
 
 pytestmark = [pytest.mark.services, pytest.mark.spark, pytest.mark.faults]
 
-PATIENCE = 240.0
+PATIENCE = 600.0
 T0 = 60000.25
 FIELDS = "key version state farHz t0 { mjdTai } latestStage nCandidates notices { key } localization { key radiusDeg }"
 EVENT = f"subscription ($event: ID!) {{ eventUpdated(event: $event) {{ sequence snapshot event {{ {FIELDS} }} }} }}"
@@ -133,7 +133,7 @@ def candidates_told(messages: list[Any]) -> dict[str, str]:
     return held
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 def test_no_final_state_is_missed_when_spark_and_the_api_are_killed(
     installation: Callable[..., Settings], empty_graph: Driver
 ) -> None:

@@ -36,9 +36,9 @@ def test_a_client_of_the_last_release_is_not_broken() -> None:
 @pytest.mark.parametrize(
     ("taken", "given"),
     [
-        ("  searchedAreaDeg2: Float\n", ""),
+        ("  searchedAreaDeg2: Float\n", "  searchedArea: Float\n"),
         ("  searchedAreaDeg2: Float\n", "  searchedAreaDeg2: String\n"),
-        ("  AMBIGUOUS\n", ""),
+        ("  AMBIGUOUS\n", "  UNCLEAR\n"),
         ("object(key: ID!)", "object(key: ID!, survey: String!)"),
     ],
 )

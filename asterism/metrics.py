@@ -18,6 +18,9 @@ BATCH_SECONDS = Histogram("asterism_ingest_batch_seconds", "Duration of a micro-
 REQUEST_SECONDS = Histogram(
     "asterism_api_request_seconds", "Duration of an API request", ["operation"], registry=REGISTRY
 )
+REFUSALS = Counter(
+    "asterism_api_refusals_total", "Requests refused before or at their door, by code", ["code"], registry=REGISTRY
+)
 NOTICES = Counter(
     "asterism_notices_total", "Deliveries of notices, by feed and outcome", ["feed", "outcome"], registry=REGISTRY
 )

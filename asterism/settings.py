@@ -62,6 +62,16 @@ class Settings(BaseSettings):
         None, description="Show GraphQL's query page to browsers; if not set, where the API listens on loopback"
     )
     api_introspection: bool = Field(True, description="Let clients ask the API for its schema")
+    api_anonymous_read: bool = Field(True, description="Let anybody read who shows no token")
+    api_anonymous_requests_per_minute: int = Field(
+        600, gt=0, description="Requests a minute from one address without token; this machine is not counted"
+    )
+    api_token_requests_per_minute: int = Field(
+        6000, gt=0, description="Requests a minute with one token; those of scope admin are not counted"
+    )
+    api_cors_origins: tuple[str, ...] = Field(
+        (), description="Origins, such as https://portal.example, whose pages may use the API in a browser"
+    )
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Loopback port on which `asterism run` serves its metrics; none if not set"
     )
@@ -116,6 +126,11 @@ class Settings(BaseSettings):
     def journal_path(self) -> Path:
         """Folder of the notice journal."""
         return self.home / "journal"
+
+    @property
+    def tokens_path(self) -> Path:
+        """File of the API's tokens, as hashes."""
+        return self.home / "tokens.json"
 
     @property
     def feeds_path(self) -> Path:

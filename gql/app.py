@@ -1,5 +1,7 @@
 """The web application: ``/graphql`` and what operators ask (``/healthz``, ``/readyz``, ``/metrics``).
 
+Who may use which door: `asterism.gql.auth` and docs/access.md.
+
 `create_app` wires everything; nothing is opened before the server starts it and all is closed when it stops.
 A page in a browser cannot use a loopback server through a host name it controls: only loopback names are
 answered there, and queries are POSTs of JSON only.
@@ -8,7 +10,6 @@ answered there, and queries are POSTs of JSON only.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from cross_web import HTTPException
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -27,7 +29,10 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from typing_extensions import override
 
 from asterism.errors import AsterismError
-from asterism.gql.bodies import BodyLimit, refusal
+from asterism.gql.addresses import is_loopback
+from asterism.gql.auth import Authentication, Gate, require
+from asterism.gql.auth_tokens import Scope
+from asterism.gql.bodies import BodyLimit, refusal, refuse
 from asterism.gql.errors import BadRequestError
 from asterism.gql.feed import ChangeFeed
 from asterism.gql.limits import MAX_BODY_BYTES
@@ -82,6 +87,8 @@ class GraphQLView(GraphQL[RequestContext, None]):
     @override
     async def run(self, request: Request, *args: object, **kwargs: object) -> Response:  # type: ignore[override]
         """Serve a request; what is not GraphQL is refused with a code, too."""
+        if request.method == "POST":
+            require(request, Scope.READ)
         try:
             return await super().run(request)
         except HTTPException as error:
@@ -102,6 +109,7 @@ def create_app(settings: Settings) -> Starlette:
     names = ["127.0.0.1", "localhost", "[::1]", settings.api_host] if local else ["*"]
     schema = make_schema(introspection=settings.api_introspection)
     view = GraphQLView(schema, show_ide=local if settings.api_graphiql is None else settings.api_graphiql)
+    gate = Gate(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -111,6 +119,7 @@ def create_app(settings: Settings) -> Starlette:
             feed = ChangeFeed(readers.changes)
             app.state.services = Services(settings, feed)
             app.state.schema = schema
+            app.state.gate = gate
             yield
             await feed.close()
 
@@ -125,20 +134,19 @@ def create_app(settings: Settings) -> Starlette:
         ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=names),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.api_cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["authorization", "content-type"],
+                expose_headers=["retry-after"],
+            ),
+            Middleware(Authentication, gate=gate),
             Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES),
         ],
+        exception_handlers={AsterismError: refuse},
         lifespan=lifespan,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _healthz(_request: Request) -> Response:
@@ -154,5 +162,6 @@ async def _readyz(request: Request) -> Response:
     return JSONResponse({"status": "ready"})
 
 
-async def _metrics(_request: Request) -> Response:
+async def _metrics(request: Request) -> Response:
+    require(request, Scope.READ)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)

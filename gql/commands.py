@@ -11,7 +11,8 @@ import uvicorn
 from typing_extensions import override
 
 from asterism.cli import json_option, print_result
-from asterism.gql.app import MAX_MESSAGE_BYTES, create_app, is_loopback
+from asterism.gql.addresses import is_loopback
+from asterism.gql.app import MAX_MESSAGE_BYTES, create_app
 from asterism.gql.errors import ServeError
 from asterism.graph.connection import connect
 from asterism.graph.schema import check_format

@@ -17,8 +17,17 @@
     +-- OverdueError              the request took too long
     +-- TooSlowError              a subscriber does not take what it asked for
     +-- TooManySubscribersError   there are too many subscriptions
+    +-- AccessError               who asks may not have it
+        +-- UnauthenticatedError      ... because they showed no token
+        +-- TokenInvalidError         ... because the token is none of ours
+        +-- TokenExpiredError         ... because the token holds no longer
+        +-- TokenRevokedError         ... because the token was revoked
+        +-- ForbiddenError            ... because the token does not include it
+        +-- QuotaError                ... because they asked too often
     InternalError                 something of ours failed; only an id leaves
     ServeError                    the server cannot be started as asked
+    TokenUnknownError             a token cannot be made as asked, or does not exist
+    TokenFileError                the file of tokens cannot be read or written
 
 Invariant: a client sees the message of a `GqlError` or an `IdError` (it is about the client's own words) and
 nothing but the code and a reference of any other error; the log has the rest under that reference.
@@ -28,9 +37,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from graphql import GraphQLError, GraphQLSyntaxError
+from typing_extensions import override
 
 from asterism.errors import AsterismError, IdError
 from asterism.logs import get_logger
@@ -139,6 +149,82 @@ class TooManySubscribersError(GqlError):
     hint = "close some, or try again later"
 
 
+class AccessError(GqlError):
+    """Who asks may not have what they ask for."""
+
+    code = "gql.access"
+    status: ClassVar[int] = 403
+    """HTTP status it leaves with."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """HTTP headers that go with it."""
+        return {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+
+
+class UnauthenticatedError(AccessError):
+    """The request shows no token, and what it asks for needs one."""
+
+    code = "gql.unauthenticated"
+    status = 401
+    hint = "send the header Authorization: Bearer <token>; asterism token create NAME --scope SCOPE makes one"
+
+
+class TokenInvalidError(AccessError):
+    """The token of the request is none of this installation."""
+
+    code = "gql.token_invalid"
+    status = 401
+    hint = "send it as printed when it was made: Authorization: Bearer asterism_..."
+
+
+class TokenExpiredError(AccessError):
+    """The token of the request holds no longer."""
+
+    code = "gql.token_expired"
+    status = 401
+    hint = "ask for a new one: asterism token create NAME --scope SCOPE"
+
+
+class TokenRevokedError(AccessError):
+    """The token of the request was revoked."""
+
+    code = "gql.token_revoked"
+    status = 401
+    hint = "ask whoever runs this installation for a new one"
+
+
+class ForbiddenError(AccessError):
+    """The token of the request does not include the scope that is needed."""
+
+    code = "gql.forbidden"
+
+
+class QuotaError(AccessError):
+    """The client has made more requests than its quota allows.
+
+    Parameters
+    ----------
+    message : str
+        What happened.
+    retry_after : int
+        When the next request will be served [s].
+    """
+
+    code = "gql.quota"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int = 60) -> None:
+        super().__init__(message, hint=f"wait {retry_after} s; tokens have a larger quota than addresses without one")
+        self.retry_after = retry_after
+
+    @property
+    @override
+    def headers(self) -> dict[str, str]:
+        """When to come back [s]."""
+        return {"Retry-After": str(self.retry_after)}
+
+
 class InternalError(AsterismError):
     """Something failed that is not the client's fault."""
 
@@ -154,6 +240,21 @@ class ServeError(AsterismError):
 
 MAX_ERRORS = 20
 """Most errors one answer carries; a refused list may fail once per row above it."""
+
+
+class TokenUnknownError(AsterismError):
+    """A token cannot be made as asked, or there is none of that id."""
+
+    code = "gql.token_unknown"
+    hint = "asterism token list shows all; a name has letters, digits and . _ @ + -, at most 60"
+
+
+class TokenFileError(AsterismError):
+    """The file of tokens cannot be read or written; nobody is let in with a token."""
+
+    code = "gql.token_file"
+    hint = "tokens.json lies in ASTERISM_HOME and belongs to whoever runs the API, mode 600"
+
 
 _log = get_logger("gql")
 
@@ -208,6 +309,11 @@ def _public_error(error: GraphQLError, masked: dict[int, _Shown]) -> GraphQLErro
 def error_extensions(error: AsterismError) -> dict[str, str]:
     """Return the ``extensions`` of an error that may be shown."""
     return {"code": error.code, "hint": error.advice}
+
+
+def masked_error(cause: BaseException) -> tuple[str, dict[str, str]]:
+    """Log an error of ours; return the message and the ``extensions`` that may leave: code and the log's reference."""
+    return _masked(cause)
 
 
 def _masked(cause: BaseException) -> _Shown:

@@ -118,6 +118,11 @@ class Settings(BaseSettings):
         return self.home / "lake"
 
     @property
+    def maps_path(self) -> Path:
+        """Folder of the lake's sky maps."""
+        return self.lake_path / "maps"
+
+    @property
     def archive_path(self) -> Path:
         """Folder of the raw packets."""
         return self.home / "archive"

@@ -1,4 +1,4 @@
-"""The web application: ``/graphql`` and what operators ask (``/healthz``, ``/readyz``, ``/metrics``).
+"""The web application: ``/graphql``, ``/export`` and what operators ask (``/healthz``, ``/readyz``, ``/metrics``).
 
 Who may use which door: `asterism.gql.auth` and docs/access.md.
 
@@ -9,6 +9,7 @@ answered there, and queries are POSTs of JSON only.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -25,24 +26,29 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.unset import UnsetType
 from typing_extensions import override
 
 from asterism.errors import AsterismError
+from asterism.gql.access import Access
 from asterism.gql.addresses import is_loopback
-from asterism.gql.auth import Authentication, Gate, require
+from asterism.gql.auth import Authentication, Gate, caller_of, require
 from asterism.gql.auth_tokens import Scope
 from asterism.gql.bodies import BodyLimit, refusal, refuse
 from asterism.gql.errors import BadRequestError
+from asterism.gql.export import ROUTES as EXPORTS
 from asterism.gql.feed import ChangeFeed
 from asterism.gql.limits import MAX_BODY_BYTES
 from asterism.gql.loaders import RequestContext
+from asterism.gql.mutations_desk import Desk
 from asterism.gql.permalinks import show_node
 from asterism.gql.readers import Readers
 from asterism.gql.schema import Schema, make_schema
 from asterism.gql.services import Services
 from asterism.graph.reader import open_driver
-from asterism.metrics import REGISTRY
+from asterism.metrics import REFUSALS, REGISTRY
 from asterism.settings import Settings
 
 INIT_SECONDS = 10.0
@@ -59,7 +65,8 @@ class GraphQLView(GraphQL[RequestContext, None]):
     Subscriptions come by WebSocket with the protocol graphql-transport-ws.
     """
 
-    def __init__(self, schema: Schema, *, show_ide: bool) -> None:
+    def __init__(self, schema: Schema, gate: Gate, *, show_ide: bool) -> None:
+        self._gate = gate
         super().__init__(
             schema,
             graphql_ide="graphiql" if show_ide else None,
@@ -74,7 +81,25 @@ class GraphQLView(GraphQL[RequestContext, None]):
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> RequestContext:
         """Return a context of its own for each request."""
-        return RequestContext(request.app.state.readers, request.app.state.services)
+        state = request.app.state
+        address = request.client.host if request.client else ""
+        return RequestContext(
+            state.readers, state.services, Access(caller_of(request), state.desk, self._gate, address)
+        )
+
+    @override
+    async def on_ws_connect(self, context: RequestContext) -> UnsetType | dict[str, object] | None:
+        """Let a WebSocket in, with the token of its first message, as browsers send no headers with it."""
+        access, payload = context.access, context.connection_params
+        try:
+            if access is not None:
+                shown = payload.get("authorization") if isinstance(payload, dict) else None
+                context.access = access = access if shown is None else access.again(str(shown))
+                access.caller.require(Scope.READ)
+        except AsterismError as error:
+            REFUSALS.labels(error.code).inc()
+            raise ConnectionRejectionError from error
+        return await super().on_ws_connect(context)
 
     @override
     def parse_json(self, data: str | bytes) -> Any:
@@ -108,8 +133,8 @@ def create_app(settings: Settings) -> Starlette:
     local = is_loopback(settings.api_host)
     names = ["127.0.0.1", "localhost", "[::1]", settings.api_host] if local else ["*"]
     schema = make_schema(introspection=settings.api_introspection)
-    view = GraphQLView(schema, show_ide=local if settings.api_graphiql is None else settings.api_graphiql)
     gate = Gate(settings)
+    view = GraphQLView(schema, gate, show_ide=local if settings.api_graphiql is None else settings.api_graphiql)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -118,16 +143,25 @@ def create_app(settings: Settings) -> Starlette:
             readers = app.state.readers = Readers.of(driver, database, show_nonpublic=shown)
             feed = ChangeFeed(readers.changes)
             app.state.services = Services(settings, feed)
-            app.state.schema = schema
-            app.state.gate = gate
-            yield
-            await feed.close()
+            app.state.schema, app.state.settings = schema, settings
+            app.state.gate, app.state.desk = gate, Desk(settings)
+            desk: Desk = app.state.desk
+            keeping_up = asyncio.create_task(desk.keep_up())
+            try:
+                yield
+            finally:
+                keeping_up.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await keeping_up
+                desk.close()
+                await feed.close()
 
     return Starlette(
         routes=[
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
             Route("/node/{id}", show_node),
+            *EXPORTS,
             Route("/healthz", _healthz),
             Route("/readyz", _readyz),
             Route("/metrics", _metrics),
@@ -157,6 +191,7 @@ async def _readyz(request: Request) -> Response:
     readers: Readers = request.app.state.readers
     try:
         await readers.objects.ping()
+        request.app.state.gate.tokens.tokens()
     except AsterismError as error:
         return JSONResponse({"status": "unavailable", "code": error.code}, status_code=503)
     return JSONResponse({"status": "ready"})

@@ -194,12 +194,30 @@ class TokenStore:
         fits = hmac.compare_digest(digest, known.sha256 if known is not None else _hash(""))
         if known is None or not fits or prefix != PREFIX:
             raise TokenInvalidError("the token is not one of this installation")
-        state = known.state(self._clock())
-        if state == "revoked":
-            raise TokenRevokedError(f"token {known.id} was revoked")
-        if state == "expired":
-            raise TokenExpiredError(f"token {known.id} has expired")
+        self._must_hold(known)
         return known
+
+    def recheck(self, identity: str) -> None:
+        """Return if a token that was checked before still holds.
+
+        Raises
+        ------
+        TokenExpiredError, TokenRevokedError
+            If it does not.
+        TokenFileError
+            If the file cannot be read.
+        """
+        known = self._read().get(identity)
+        if known is None:
+            raise TokenRevokedError(f"token {identity} was removed")
+        self._must_hold(known)
+
+    def _must_hold(self, token: Token) -> None:
+        state = token.state(self._clock())
+        if state == "revoked":
+            raise TokenRevokedError(f"token {token.id} was revoked")
+        if state == "expired":
+            raise TokenExpiredError(f"token {token.id} has expired")
 
     def _read(self) -> dict[str, Token]:
         with self._mutex:

@@ -17,6 +17,8 @@
     +-- OverdueError              the request took too long
     +-- TooSlowError              a subscriber does not take what it asked for
     +-- TooManySubscribersError   there are too many subscriptions
+    +-- IdempotencyError          an idempotency key was used for two different mutations
+    +-- ActPendingError           a mutation is recorded, but not yet shown
     +-- AccessError               who asks may not have it
         +-- UnauthenticatedError      ... because they showed no token
         +-- TokenInvalidError         ... because the token is none of ours
@@ -27,6 +29,7 @@
     InternalError                 something of ours failed; only an id leaves
     ServeError                    the server cannot be started as asked
     TokenUnknownError             a token cannot be made as asked, or does not exist
+    ExportError                   an exported file cannot be written
     TokenFileError                the file of tokens cannot be read or written
 
 Invariant: a client sees the message of a `GqlError` or an `IdError` (it is about the client's own words) and
@@ -149,6 +152,20 @@ class TooManySubscribersError(GqlError):
     hint = "close some, or try again later"
 
 
+class IdempotencyError(GqlError):
+    """An idempotency key was used before, for a mutation with other content."""
+
+    code = "gql.idempotency_key"
+    hint = "use a new key for each mutation, and the same only to repeat one"
+
+
+class ActPendingError(GqlError):
+    """The mutation is safely recorded, but the graph does not take it now; it will be shown when the graph does."""
+
+    code = "gql.act_pending"
+    hint = "nothing needs to be done; to be sure, repeat it later with the same idempotencyKey"
+
+
 class AccessError(GqlError):
     """Who asks may not have what they ask for."""
 
@@ -247,6 +264,13 @@ class TokenUnknownError(AsterismError):
 
     code = "gql.token_unknown"
     hint = "asterism token list shows all; a name has letters, digits and . _ @ + -, at most 60"
+
+
+class ExportError(AsterismError):
+    """An exported file cannot be written."""
+
+    code = "gql.export_failed"
+    hint = "check folder, permissions and free space"
 
 
 class TokenFileError(AsterismError):

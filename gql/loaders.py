@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from asterism.gql.access import Access
 from asterism.gql.limits import RowBudget
 from asterism.gql.readers import Readers
 from asterism.gql.services import Services
@@ -128,16 +129,20 @@ class RequestContext:
         What may be read.
     services : Services, optional
         What outlives the operation: feed of changes, regions, statistics.
+    access : Access, optional
+        Who asks, and where they can write; None for nobody, who can read.
     """
 
-    def __init__(self, readers: Readers, services: Services | None = None) -> None:
+    def __init__(self, readers: Readers, services: Services | None = None, access: Access | None = None) -> None:
         self.readers = readers
         self.services = services
+        self.access = access
+        self.connection_params: object = None
         self.renew()
 
     def fresh(self) -> RequestContext:
         """Return a context for another operation of the same connection."""
-        return RequestContext(self.readers, self.services)
+        return RequestContext(self.readers, self.services, self.access)
 
     def renew(self) -> None:
         """Forget what was read and begin with a full budget."""

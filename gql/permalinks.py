@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from asterism.errors import IdError
+from asterism.gql.auth import require
+from asterism.gql.auth_tokens import Scope
 from asterism.gql.bodies import refusal
 from asterism.gql.errors import ArgumentError
 from asterism.gql.loaders import RequestContext
@@ -41,6 +43,7 @@ QUERIES = {
 
 async def show_node(request: Request) -> Response:
     """Answer with the node, 404 where there is none, or why it cannot be shown."""
+    require(request, Scope.READ)
     state, identity = request.app.state, request.path_params["id"]
     try:
         kind, _ = parse_global_id(identity)

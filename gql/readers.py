@@ -8,11 +8,13 @@ from neo4j import AsyncDriver
 
 from asterism.graph.annotation_reader import AnnotationReader
 from asterism.graph.changes import ChangeReader
+from asterism.graph.curation.reader import CurationReader
 from asterism.graph.event_reader import EventReader
 from asterism.graph.evidence_reader import EvidenceReader
 from asterism.graph.list_reader import ListReader
 from asterism.graph.node_reader import NodeReader
 from asterism.graph.reader import GraphReader
+from asterism.graph.region_reader import RegionReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Readers:
     nodes: NodeReader
     lists: ListReader
     changes: ChangeReader
+    curation: CurationReader
+    regions: RegionReader
 
     @classmethod
     def of(cls, driver: AsyncDriver, database: str, *, show_nonpublic: bool) -> Readers:
@@ -48,4 +52,6 @@ class Readers:
             NodeReader(driver, database, show_nonpublic=show_nonpublic),
             ListReader(driver, database, show_nonpublic=show_nonpublic),
             ChangeReader(driver, database, show_nonpublic=show_nonpublic),
+            CurationReader(driver, database, show_nonpublic=show_nonpublic),
+            RegionReader(driver, database, show_nonpublic=show_nonpublic),
         )

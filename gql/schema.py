@@ -24,6 +24,7 @@ from asterism.gql.event_search import find_candidates, find_event, search_events
 from asterism.gql.limits import REQUEST_SECONDS, NoIntrospection, QueryLimits
 from asterism.gql.lists import RegionConnection, cross_survey, list_objects, search_region
 from asterism.gql.loaders import RequestContext
+from asterism.gql.mutations import Mutation
 from asterism.gql.node_search import find_node
 from asterism.gql.nodes import Node
 from asterism.gql.search import MAX_RADIUS_ARCSEC, ConeConnection, search_cone
@@ -39,6 +40,7 @@ from asterism.gql.types.notices import Localization, Notice
 from asterism.gql.types.objects import Object, Source, object_of
 from asterism.gql.types.scalars import SCALARS, Int64
 from asterism.gql.types.statistics import Statistics, read_statistics
+from asterism.gql.watch_search import Entry, find_tagged, find_watched
 from asterism.ids import split_key
 
 
@@ -91,6 +93,13 @@ class Query:
     candidates: Connection[Candidate] | None = strawberry.field(
         resolver=find_candidates,
         description=f"{CANDIDATES} Null for an event that is not known.",
+    )
+    watchlist: Connection[Entry] | None = strawberry.field(
+        resolver=find_watched,
+        description="What is on a watchlist; owner is its author, whoever asks if not given.",
+    )
+    tagged: Connection[Entry] | None = strawberry.field(
+        resolver=find_tagged, description="What carries a tag now, whoever gave it."
     )
     statistics: Statistics | None = strawberry.field(
         resolver=read_statistics, description="How much is in the graph."
@@ -153,6 +162,7 @@ def make_schema(*, introspection: bool = True) -> Schema:
     extensions = [QueryLimits, RequestTimer, *([] if introspection else [NoIntrospection])]
     schema = Schema(
         Query,
+        mutation=Mutation,
         subscription=Subscription,
         types=[*NODES, Object, Run, Source],
         config=StrawberryConfig(scalar_map=SCALARS),

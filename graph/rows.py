@@ -295,6 +295,20 @@ class CoincidenceRow(_Row):
 
 
 @dataclass(frozen=True, slots=True)
+class EntryRow(_Row):
+    """What carries a tag or stands on a watchlist: an object, an event or a cone."""
+
+    key: str
+    author: str
+    created_mjd_tai: float
+    object_key: str | None
+    event_key: str | None
+    ra: float | None
+    dec: float | None
+    radius_arcsec: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class SurveyCount:
     """How much of one survey is in the graph."""
 

@@ -2,7 +2,8 @@
 
 A link is open while its localization is the event's current one and the object still passes. A new localization, a
 retraction or an object that no longer passes closes it, with the reason; nothing is removed. Only `graph associate`
-writes these links. Writing the same verdict again changes nothing.
+writes these links. Writing the same verdict again changes nothing. What people said of an object and an event holds for
+all their links, those of later localizations too (`asterism.graph.curation`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from neo4j import ManagedTransaction, Session
 from asterism.graph.association.associate import Verdict
 from asterism.graph.changes import mark_changed
 from asterism.graph.connection import write
+from asterism.graph.curation.write import lock_event, take_vetting
 
 _BATCH = 1000
 
@@ -95,9 +97,11 @@ def _write(
     now: float,
 ) -> None:
     """Write it all in one transaction: a reader sees links and their sum of one judgement."""
+    lock_event(tx, event)
     for start in range(0, len(rows), _BATCH):
         _merge(tx, event, version, rows[start : start + _BATCH], now)
     _close_others(tx, event, version, [row["object"] for row in rows], now)
+    take_vetting(tx, event)
     _summarise(tx, event, summary)
     mark_changed(tx, [event])
 

@@ -157,7 +157,7 @@ CANDIDATES = Table(
             "probabilityHigh", "float", "the same for three times the prior", "stat.probability;stat.max",
             lambda row: None if row.belief is None else row.belief.high,
         ),
-        _number("logL", "ln of the likelihood ratio of counterpart to unrelated object", "stat.likelihood", "link.log_l"),
+        _number("logL", "ln of the likelihood ratio, counterpart to unrelated object", "stat.likelihood", "link.log_l"),
         *(
             _number(f"log{name.capitalize()}", f"term of logL: {meaning}", "stat.likelihood", f"link.log_{name}")
             for name, meaning in (
@@ -179,7 +179,8 @@ CANDIDATES = Table(
         _number("fadeRateErr", "1 sigma of fadeRate", "stat.error;phot.mag;arith.rate", "link.fade_rate_err", "mag/d"),
         _number("nChance", "unrelated objects expected to score as well", "meta.number;stat.mean", "link.n_chance"),
         _number(
-            "nChanceArea", "unrelated objects expected in searchedAreaDeg2", "meta.number;stat.mean", "link.n_chance_area"
+            "nChanceArea", "unrelated objects expected in searchedAreaDeg2", "meta.number;stat.mean",
+            "link.n_chance_area",
         ),
         Column("detections", "int", "detections it was scored with", "meta.number;obs", attrgetter("link.detections")),
         Column("open", "flag", "it is believed now", "meta.code.status", attrgetter("link.open")),

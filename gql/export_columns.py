@@ -171,12 +171,12 @@ CANDIDATES = Table(
         ),
         _number("level", "smallest credible level that holds the object", "stat.probability", "link.level"),
         _number(
-            "searchedAreaDeg2", "area of everything at least as dense", "pos.angResolution;phys.area",
+            "searchedAreaDeg2", "area of everything at least as dense", "phys.angArea",
             "link.searched_area_deg2", "deg2",
         ),
         _number("delayDays", "first detection minus time of the event", "time.duration", "link.delay_days", "d"),
-        _number("fadeRate", "fade rate, positive fades", "phot.mag;arith.rate", "link.fade_rate", "mag/d"),
-        _number("fadeRateErr", "1 sigma of fadeRate", "stat.error;phot.mag;arith.rate", "link.fade_rate_err", "mag/d"),
+        _number("fadeRate", "fade rate, positive fades", "arith.rate;phot.mag", "link.fade_rate", "mag/d"),
+        _number("fadeRateErr", "1 sigma of fadeRate", "stat.error;phot.mag", "link.fade_rate_err", "mag/d"),
         _number("nChance", "unrelated objects expected to score as well", "meta.number;stat.mean", "link.n_chance"),
         _number(
             "nChanceArea", "unrelated objects expected in searchedAreaDeg2", "meta.number;stat.mean",

@@ -112,7 +112,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
     @override
     async def run(self, request: Request, *args: object, **kwargs: object) -> Response:  # type: ignore[override]
         """Serve a request; what is not GraphQL is refused with a code, too."""
-        if request.method == "POST":
+        if request.scope["type"] == "http" and request.method == "POST":
             require(request, Scope.READ)
         try:
             return await super().run(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -15,6 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from asterism.gql.app import create_app
 from asterism.gql.auth_tokens import Scope, TokenStore
@@ -24,6 +27,7 @@ pytestmark = pytest.mark.services
 
 EVENT, OBJECT = "lvk:S1", "ztf:ZTF0005"
 BAD = ("wrong", "expired", "revoked", "basic")
+WHO = ("none", *(scope.value for scope in Scope), *BAD)
 Door = Callable[[httpx.Client, dict[str, str]], httpx.Response]
 
 
@@ -41,6 +45,7 @@ READS: dict[str, Door] = {
     "watchlist": graphql('{ watchlist(owner: "ada", name: "tonight") { edges { cursor } } }'),
     "tagged": graphql('{ tagged(name: "kilonova") { edges { cursor } } }'),
     "/metrics": get("/metrics"),
+    "/node/{id}": get(f"/node/{base64.urlsafe_b64encode(f'Object:{OBJECT}'.encode()).decode().rstrip('=')}"),
     "/export/cone": get("/export/cone", ra="150", dec="2", radiusArcsec="9", format="csv"),
     "/export/objects": get("/export/objects", key=OBJECT),
     "/export/alerts": get("/export/alerts", object=OBJECT),
@@ -130,12 +135,66 @@ def paths(settings: Settings) -> set[str]:
 
 
 @pytest.mark.parametrize("server", ["open", "closed"])
-@pytest.mark.parametrize("who", ["none", *(scope.value for scope in Scope), *BAD])
+@pytest.mark.parametrize("who", WHO)
 def test_every_door_answers_every_token_as_the_table_says(
     clients: dict[str, httpx.Client], headers: dict[str, dict[str, str]], office: Settings, who: str, server: str
 ) -> None:
     found = {name: outcome(door(clients[server], headers[who])) for name, door in doors(paths(office)).items()}
     assert found == {name: expected(name, who, server) for name in found}
+
+
+@pytest.mark.parametrize("by", ["header", "payload"])
+@pytest.mark.parametrize("server", ["open", "closed"])
+def test_subscriptions_let_in_whoever_may_read(
+    clients: dict[str, httpx.Client], headers: dict[str, dict[str, str]], server: str, by: str
+) -> None:
+    url = str(clients[server].base_url.copy_with(scheme="ws", path="/graphql"))
+    query = 'subscription { eventUpdated(event: "lvk:S1") { key } }'
+
+    def told(who: str) -> str:
+        sent = headers[who]
+        try:
+            with connect(
+                url,
+                subprotocols=["graphql-transport-ws"],
+                additional_headers=sent if by == "header" else {},  # type: ignore[list-item]
+            ) as socket:
+                socket.send(json.dumps({"type": "connection_init", "payload": sent if by == "payload" else {}}))
+                if json.loads(socket.recv(20))["type"] != "connection_ack":
+                    return "odd"
+                socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query}}))
+                return str(json.loads(socket.recv(20))["payload"]["data"]["eventUpdated"]["key"])
+        except InvalidStatus as error:
+            return str(error.response.status_code)
+        except ConnectionClosed as error:
+            return str(error.rcvd.code if error.rcvd else None)
+
+    refused = dict.fromkeys(BAD, "403" if by == "header" else "4403")
+    if server == "closed":
+        refused["none"] = "4403"
+    assert {who: told(who) for who in WHO} == dict.fromkeys(WHO, "lvk:S1") | refused
+
+
+def test_a_token_revoked_while_a_websocket_is_open_writes_no_more(
+    clients: dict[str, httpx.Client], office: Settings
+) -> None:
+    store = TokenStore(office.tokens_path)
+    token, text = store.create("guest", [Scope.VET], 1)
+    url = str(clients["open"].base_url.copy_with(scheme="ws", path="/graphql"))
+    query = f'mutation {{ tag(object: "{OBJECT}", name: "ws") {{ author }} }}'
+    with connect(url, subprotocols=["graphql-transport-ws"]) as socket:  # type: ignore[list-item]
+
+        def told() -> Any:
+            socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query}}))
+            answer = json.loads(socket.recv(20))["payload"]
+            assert json.loads(socket.recv(20)) == {"id": "1", "type": "complete"}
+            return answer
+
+        socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {text}"}}))
+        assert json.loads(socket.recv(20))["type"] == "connection_ack"
+        assert told()["data"] == {"tag": {"author": "guest"}}
+        store.revoke(token.id)
+        assert told()["errors"][0]["extensions"]["code"] == "gql.token_revoked"
 
 
 def test_no_door_is_missing_from_the_table(office: Settings) -> None:
@@ -227,7 +286,7 @@ def test_no_log_line_and_no_file_holds_a_token(office: Settings, headers: dict[s
         "ASTERISM_NEO4J_URI": office.neo4j_uri,
         "ASTERISM_NEO4J_PASSWORD": office.neo4j_password.get_secret_value(),
         "ASTERISM_LOG_LEVEL": "DEBUG",
-        "ASTERISM_API_TOKEN_REQUESTS_PER_MINUTE": "20",
+        "ASTERISM_API_TOKEN_REQUESTS_PER_MINUTE": "5",
     }
     process = subprocess.Popen(
         [sys.executable, "-X", "dev", "-W", "ignore", "-m", "asterism", "serve", "--port", "0", "--json"],

@@ -18,6 +18,13 @@ BATCH_SECONDS = Histogram("asterism_ingest_batch_seconds", "Duration of a micro-
 REQUEST_SECONDS = Histogram(
     "asterism_api_request_seconds", "Duration of an API request", ["operation"], registry=REGISTRY
 )
+REFUSALS = Counter(
+    "asterism_api_refusals_total", "Requests refused before or at their door, by code", ["code"], registry=REGISTRY
+)
+ACTS = Counter("asterism_api_acts_total", "Vettings, comments, tags and watches recorded", ["kind"], registry=REGISTRY)
+ACTS_PENDING = Gauge(
+    "asterism_api_acts_pending", "Recorded in the lake by this server, not yet in the graph", registry=REGISTRY
+)
 NOTICES = Counter(
     "asterism_notices_total", "Deliveries of notices, by feed and outcome", ["feed", "outcome"], registry=REGISTRY
 )

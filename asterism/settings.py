@@ -64,7 +64,20 @@ class Settings(BaseSettings):
     spark_driver_memory: str = Field("2g", description="Heap of the Spark driver JVM")
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one")
-    cypher_door: bool = Field(False, description="Answer read-only Cypher at POST /cypher, from this machine only")
+    api_graphiql: bool | None = Field(
+        None, description="Show GraphQL's query page to browsers; if not set, where the API listens on loopback"
+    )
+    api_introspection: bool = Field(True, description="Let clients ask the API for its schema")
+    api_anonymous_read: bool = Field(True, description="Let anybody read who shows no token")
+    api_anonymous_requests_per_minute: int = Field(
+        600, gt=0, description="Requests a minute from one address without token; this machine is not counted"
+    )
+    api_token_requests_per_minute: int = Field(
+        6000, gt=0, description="Requests a minute with one token; those of scope admin are not counted"
+    )
+    api_cors_origins: tuple[str, ...] = Field(
+        (), description="Origins, such as https://portal.example, whose pages may use the API in a browser"
+    )
     cypher_places: int = Field(2, ge=1, le=64, description="Cypher queries that run at a time over HTTP")
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Loopback port on which `asterism run` serves its metrics; none if not set"
@@ -112,6 +125,11 @@ class Settings(BaseSettings):
         return self.home / "lake"
 
     @property
+    def maps_path(self) -> Path:
+        """Folder of the lake's sky maps."""
+        return self.lake_path / "maps"
+
+    @property
     def archive_path(self) -> Path:
         """Folder of the raw packets."""
         return self.home / "archive"
@@ -120,6 +138,11 @@ class Settings(BaseSettings):
     def journal_path(self) -> Path:
         """Folder of the notice journal."""
         return self.home / "journal"
+
+    @property
+    def tokens_path(self) -> Path:
+        """File of the API's tokens, as hashes."""
+        return self.home / "tokens.json"
 
     @property
     def feeds_path(self) -> Path:

@@ -1,10 +1,10 @@
 """The graph from lake and journal alone: what to do when the database is lost, or its format moves on.
 
 Detections are created in bulk where the graph holds none, else merged window by window; notices come from the journal,
-classes and links follow from them, cross-survey sources are made by their job, and the hot window is swept as it was.
-Every step only adds what is missing, so a rebuild that was killed is run again, and one beside a running application
-does no harm. What only the graph knew, the validity of links closed in the past, is not in lake or journal: the current
-state is the same (``asterism graph digest --current``).
+what people said from the lake's curation table; classes and links follow from them, cross-survey sources are made by
+their job, and the hot window is swept as it was. Every step only adds what is missing, so a rebuild that was killed is
+run again, and one beside a running application does no harm. What only the graph knew, the validity of links closed in
+the past, is not in lake or journal: the current state is the same (``asterism graph digest --current``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from asterism.graph.association.follow import Associator
 from asterism.graph.association.rules import load_rules
 from asterism.graph.bulk import create_detections, holds_detections
 from asterism.graph.connection import connect
+from asterism.graph.curation.replay import replay_acts
 from asterism.graph.enrichment import write_matches
 from asterism.graph.errors import GraphQueryError
 from asterism.graph.schema import initialise
@@ -53,6 +54,8 @@ class Rebuilt:
         Objects classified.
     judged : int
         Events whose candidates were judged.
+    acts : int
+        Vettings, comments, tags and watches.
     seconds : float
         Time taken [s].
     """
@@ -62,6 +65,7 @@ class Rebuilt:
     events: int
     classified: int
     judged: int
+    acts: int
     seconds: float
 
     def as_dict(self) -> dict[str, float]:
@@ -94,12 +98,13 @@ def rebuild(settings: Settings, advance: Advance) -> Rebuilt:
             database=settings.neo4j_database,
             maps=maps_folder(settings),
         )
+        acts = replay_acts(settings, driver)
         classified, judged = _follow(settings, driver)
         night = hotwindow.first_night(Lake(settings.lake_path))
         if night is not None:
             sweep_before(driver, night, database=settings.neo4j_database)
     elapsed = round(time.monotonic() - started, 3)
-    return Rebuilt(detections, done.read, len(done.events), classified, judged, elapsed)
+    return Rebuilt(detections, done.read, len(done.events), classified, judged, acts, elapsed)
 
 
 def _write_detections(settings: Settings, driver: Driver, advance: Advance) -> int:

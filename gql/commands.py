@@ -11,7 +11,8 @@ import uvicorn
 from typing_extensions import override
 
 from asterism.cli import json_option, print_result
-from asterism.gql.app import create_app, is_loopback
+from asterism.gql.addresses import is_loopback
+from asterism.gql.app import MAX_MESSAGE_BYTES, create_app
 from asterism.gql.errors import ServeError
 from asterism.graph.connection import connect
 from asterism.graph.schema import check_format
@@ -49,7 +50,8 @@ def serve(host: str | None, port: int | None, public: bool, as_json: bool) -> No
             log_config=None,
             access_log=False,
             server_header=False,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=MAX_MESSAGE_BYTES,
             lifespan="on",
         )
         Server(config, as_json=as_json).run(sockets=[listener])

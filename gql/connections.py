@@ -13,7 +13,7 @@ import binascii
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -113,8 +113,27 @@ class Edge(Generic[T]):
     node: T
 
 
+Count = Callable[[], Awaitable[int]]
+"""Counts the rows of a list; called only when asked."""
+
+
+async def _total(root: strawberry.Parent[Counted]) -> int | None:
+    return None if root.count is None else await root.count()
+
+
+@strawberry.type
+class Counted:
+    """A list whose length can be asked for."""
+
+    count: strawberry.Private[Count | None] = None
+    total_count: int | None = strawberry.field(
+        resolver=_total,
+        description="Rows of the whole list, counted only where this is asked for; null where it is not known.",
+    )
+
+
 @strawberry.type(description="A page of a list.")
-class Connection(Generic[T]):
+class Connection(Counted, Generic[T]):
     """A page of a list."""
 
     edges: list[Edge[T]]

@@ -8,8 +8,7 @@
 - Rows are read some hundreds at a time and no faster than the client takes them; the server's time limit goes on.
 - Each query is logged with who, what, how long and with which outcome; of parameters only names and sizes.
 
-Who may use it is decided by `admit`, given by whoever mounts it; by default callers on this machine, where the
-setting ``cypher_door`` is on.
+Who may use it is decided by `admit`, given by whoever mounts it.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from asterism.errors import AsterismError
-from asterism.gql.cypher_errors import CypherBusyError, CypherClosedError, CypherRequestError
+from asterism.gql.cypher_errors import CypherBusyError, CypherRequestError
 from asterism.gql.cypher_formats import TRUNCATED, Format, error_summary, negotiate
-from asterism.gql.errors import GqlError, InternalError
+from asterism.gql.errors import AccessError, GqlError, InternalError
 from asterism.graph.connection import connect
 from asterism.graph.cypher import (
     MAX_ROWS,
@@ -61,7 +60,7 @@ from asterism.settings import Settings
 
 T = TypeVar("T")
 Admit = Callable[[Request], str]
-"""Return the name of the caller, for the log; raise a `GqlError` if it may not ask."""
+"""Return the name of the caller, for the log; raise an `AccessError` if it may not ask."""
 
 GRACE_SECONDS = 2.0
 """How much longer than its limit a query is waited for: the server stops it between two rows [s]."""
@@ -75,7 +74,6 @@ _STATUS: tuple[tuple[type[AsterismError], int], ...] = (
     (CypherTimeoutError, 504),
     (CypherTooLargeError, 413),
     (CypherFailedError, 422),
-    (CypherClosedError, 403),
     (CypherBusyError, 429),
     (GqlError, 400),
     (GraphUnreachableError, 503),
@@ -102,19 +100,25 @@ class CypherDoor:
     ----------
     settings : Settings
         Address of Neo4j, visibility, number of places.
-    admit : callable, optional
+    admit : callable
         Who may ask, see `Admit`.
     """
 
-    def __init__(self, settings: Settings, admit: Admit | None = None) -> None:
+    def __init__(self, settings: Settings, admit: Admit) -> None:
         self.settings = settings
-        self._admit = admit or local_callers(settings)
+        self._admit = admit
         self._places = threading.BoundedSemaphore(settings.cypher_places)
         self._driver: Driver | None = None
         self._lock = threading.Lock()
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request."""
+        """Answer one request.
+
+        Raises
+        ------
+        AccessError
+            If the caller may not ask; the application answers it as for every door.
+        """
         started = time.monotonic()
         run: _Run | None = None
         facts: dict[str, Any] = {}
@@ -126,6 +130,9 @@ class CypherDoor:
             await self._take_place()
             run = _Run(self, asked, facts, started)
             return await run.response(made)
+        except AccessError as error:
+            _note(facts, started, code=error.code)
+            raise
         except AsterismError as error:
             if run is None:
                 _note(facts, started, code=error.code)
@@ -278,20 +285,6 @@ class _Answer(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._run.end()
-
-
-def local_callers(settings: Settings) -> Admit:
-    """Return the rule that lets callers on this machine ask where ``cypher_door`` is on."""
-
-    def admit(request: Request) -> str:
-        if not settings.cypher_door:
-            raise CypherClosedError("the Cypher door is shut")
-        host = request.client.host if request.client else ""
-        if host not in {"127.0.0.1", "::1"}:
-            raise CypherClosedError("the Cypher door is for callers on the same machine")
-        return host
-
-    return admit
 
 
 def refused(error: AsterismError) -> JSONResponse:

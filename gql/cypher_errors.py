@@ -4,7 +4,6 @@
 
     GqlError
     +-- CypherRequestError        not a request of this door
-    +-- CypherClosedError         the door is shut, or shut for this caller
     +-- CypherBusyError           all places are taken
     +-- NotAcceptableError        none of the accepted formats is made here
 """
@@ -19,13 +18,6 @@ class CypherRequestError(GqlError):
 
     code = "gql.cypher_request"
     hint = 'POST JSON such as {"query": "RETURN $x AS x", "parameters": {"x": 1}} or {"recipe": "loose_ends"}'
-
-
-class CypherClosedError(GqlError):
-    """The Cypher door is shut, or shut for this caller."""
-
-    code = "gql.cypher_closed"
-    hint = "ASTERISM_CYPHER_DOOR=true opens it to callers on the same machine"
 
 
 class CypherBusyError(GqlError):

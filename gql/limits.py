@@ -20,10 +20,10 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
 )
-from strawberry.extensions import MaxTokensLimiter
+from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from typing_extensions import override
 
-from asterism.gql.errors import TooCostlyError, TooDeepError, TooManyAliasesError
+from asterism.gql.errors import IntrospectionError, TooCostlyError, TooDeepError, TooManyAliasesError
 
 MAX_TOKENS = 2000
 MAX_DEPTH = 12
@@ -33,6 +33,8 @@ MAX_ALIASES = 30
 MAX_ROWS = 20_000
 """Most rows one request may ask the store for."""
 MAX_BODY_BYTES = 262_144
+REQUEST_SECONDS = 30.0
+"""Time one request is given [s]; each of its reads has less (`asterism.graph.reader.QUERY_SECONDS`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,18 @@ class QueryLimits(MaxTokensLimiter):
                     raise TooDeepError(f"the query is {depth} levels deep, {limit} are allowed")
             if shape.aliases > MAX_ALIASES:
                 raise TooManyAliasesError(f"the query has {shape.aliases} aliases, {MAX_ALIASES} are allowed")
+        yield
+
+
+class NoIntrospection(SchemaExtension):
+    """Refuse documents that ask for the schema itself; ``__typename`` stays."""
+
+    @override
+    def on_validate(self) -> Iterator[None]:
+        """Look at the parsed document."""
+        document = self.execution_context.graphql_document
+        if document is not None and measure(document).introspection > 1:
+            raise IntrospectionError("this installation does not answer introspection")
         yield
 
 

@@ -6,6 +6,7 @@ import strawberry
 from strawberry.types import Info
 
 from asterism.gql.connections import (
+    Counted,
     PageInfo,
     Position,
     decode_cursor,
@@ -32,7 +33,7 @@ class ConeEdge:
 
 
 @strawberry.type(description="A page of the objects in a cone, nearest first.")
-class ConeConnection:
+class ConeConnection(Counted):
     """A page of the objects in a cone."""
 
     edges: list[ConeEdge]
@@ -82,7 +83,7 @@ async def search_cone(
     place = decode_cursor(name, after)
     info.context.budget.charge(size + 1)
     behind = None if place is None else (place.value, place.key)
-    rows = await info.context.reader.cone_search(cone, size + 1, behind)
+    rows = await info.context.readers.objects.cone_search(cone, size + 1, behind)
     edges = [
         ConeEdge(
             cursor=encode_cursor(name, Position(separation, row.key)),
@@ -92,5 +93,7 @@ async def search_cone(
         for row, separation in rows[:size]
     ]
     return ConeConnection(
-        edges=edges, page_info=page_info([edge.cursor for edge in edges], more=len(rows) > size)
+        edges=edges,
+        page_info=page_info([edge.cursor for edge in edges], more=len(rows) > size),
+        count=lambda: info.context.readers.objects.count_cone(cone),
     )

@@ -112,6 +112,17 @@ RULES: dict[str, str] = {
         RETURN s.key""",
     "an object belongs to one source at most": """
         MATCH (o:Object) WHERE COUNT { (o)-[:SAME_AS]->() } > 1 RETURN o.key""",
+    "an annotation hangs on what it is about": """
+        MATCH (a:Annotation)
+        WHERE (a.objectKey IS NOT NULL AND NOT EXISTS { (a)-[:ABOUT]->(:Object {key: a.objectKey}) })
+           OR (a.eventKey IS NOT NULL AND NOT EXISTS { (a)-[:ABOUT]->(:Event {key: a.eventKey}) })
+        RETURN a.key""",
+    "one annotation of a subject is current": """
+        MATCH (a:Annotation) WITH a.subject AS subject, sum(CASE WHEN a.current THEN 1 ELSE 0 END) AS current
+        WHERE current <> 1 RETURN subject""",
+    "an open link's vetting is the last that was said of it": """
+        MATCH (o:Object)<-[:ABOUT]-(a:Annotation {kind: 'vetting', current: true})-[:ABOUT]->(e:Event)
+        MATCH (o)-[c:CANDIDATE_FOR]->(e) WHERE c.open AND c.vetting <> a.state RETURN o.key""",
 }
 """Rules that a query decides: it returns the keys that break the rule."""
 

@@ -22,6 +22,7 @@ from typing import Any
 from neo4j import Driver, ManagedTransaction
 
 from asterism.errors import SkyError
+from asterism.graph.changes import mark_changed
 from asterism.graph.connection import read, write
 from asterism.sky.fits import read_skymap
 from asterism.sky.kinds import localization_from_record
@@ -208,6 +209,7 @@ def _write(tx: ManagedTransaction, rows: list[NoticeRow], derive: Derive) -> Eve
     _write_localizations(tx, rows)
     _write_derived(tx, [derive(key, records) for key, records in _records(tx, events)])
     _link_across(tx, rows)
+    mark_changed(tx, events)
     return EventCounts(created, tuple(events))
 
 

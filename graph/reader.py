@@ -63,6 +63,13 @@ CALL (o, page) {{
 RETURN i, alerts
 """
 
+COUNT_ALERTS = f"""
+UNWIND $keys AS key
+MATCH (o:Object {{key: key}}) WHERE {VISIBLE_OBJECT}
+CALL (o) {{ MATCH (o)-[:HAS_ALERT]->(a:Alert) WHERE {_VISIBLE_ALERT} RETURN count(a) AS total }}
+RETURN key, total
+"""
+
 SOURCES_OF_OBJECTS = f"""
 UNWIND $keys AS key
 MATCH (o:Object {{key: key}}) WHERE {VISIBLE_OBJECT}
@@ -85,7 +92,7 @@ RETURN key, members
 """
 
 # Not Cypher's haversin(): it is computed as (1 - cos x) / 2, which loses everything below some 3 mas.
-CONE_SEARCH = f"""
+_CONE = f"""
 UNWIND $ranges AS r
 MATCH (o:Object) WHERE o.hpx29 >= r[0] AND o.hpx29 < r[1]
   AND {VISIBLE_OBJECT}
@@ -94,11 +101,16 @@ WITH o, sin(radians(o.dec - $dec) / 2) AS north, sin(radians(o.ra - $ra) / 2) AS
 WITH o, north * north + cos(radians($dec)) * cos(radians(o.dec)) * east * east AS h
 WITH o, 3600 * degrees(2 * asin(sqrt(CASE WHEN h > 1 THEN 1.0 ELSE h END))) AS separation
 WHERE separation <= $radius
+"""
+
+CONE_SEARCH = f"""{_CONE}
   AND ($afterSeparation IS NULL OR separation > $afterSeparation
        OR (separation = $afterSeparation AND o.key > $afterKey))
 WITH o, separation ORDER BY separation, o.key LIMIT $first
 RETURN {ObjectRow.projection("o")} AS object, separation
 """
+
+COUNT_CONE = f"{_CONE} RETURN count(o) AS total"
 
 TOTALS = """
 CALL () { MATCH (o:Object) RETURN count(o) AS objects }
@@ -241,6 +253,11 @@ class GraphReader(StoreReader):
             answers[row["i"]] = [AlertRow.from_values(values) for values in row["alerts"]]
         return answers
 
+    async def count_alerts(self, keys: Sequence[str]) -> dict[str, int]:
+        """Return how many alerts of each object may be shown; objects that may not be are left out."""
+        rows = await self._read(COUNT_ALERTS, {"keys": list(dict.fromkeys(keys))})
+        return {row["key"]: row["total"] for row in rows}
+
     async def sources_of_objects(self, keys: Sequence[str]) -> dict[str, tuple[SourceRow, float | None]]:
         """Return each object's source and its distance from it [arcsec]; objects without one are left out."""
         rows = await self._read(SOURCES_OF_OBJECTS, {"keys": list(dict.fromkeys(keys))})
@@ -271,23 +288,15 @@ class GraphReader(StoreReader):
         after : (float, str), optional
             Distance [arcsec] and key of the last object of the page before.
         """
-        ranges = cone_ranges(cone.ra, cone.dec, cone.radius_arcsec / 3600.0)
         separation, key = after if after is not None else (None, None)
-        rows = await self._read(
-            CONE_SEARCH,
-            {
-                "ranges": [[int(lo), int(hi)] for lo, hi in zip(ranges.lo, ranges.hi, strict=True)],
-                "ra": cone.ra,
-                "dec": cone.dec,
-                "radius": cone.radius_arcsec,
-                "mjdFrom": cone.mjd_from,
-                "mjdTo": cone.mjd_to,
-                "afterSeparation": separation,
-                "afterKey": key,
-                "first": first,
-            },
-        )
+        place = {"afterSeparation": separation, "afterKey": key, "first": first}
+        rows = await self._read(CONE_SEARCH, {**_cone(cone), **place})
         return [(ObjectRow.from_values(row["object"]), row["separation"]) for row in rows]
+
+    async def count_cone(self, cone: Cone) -> int:
+        """Return how many objects a cone holds."""
+        (row,) = await self._read(COUNT_CONE, _cone(cone))
+        return int(row["total"])
 
     async def totals(self) -> Totals:
         """Return how many nodes there are, restricted ones included; the database keeps these counts."""
@@ -298,3 +307,15 @@ class GraphReader(StoreReader):
         """Return objects and alerts per survey, restricted ones included; time grows with their number."""
         rows = await self._read(SURVEY_COUNTS, {"surveys": list(surveys)})
         return [SurveyCount(row["survey"], row["objects"], row["alerts"]) for row in rows]
+
+
+def _cone(cone: Cone) -> dict[str, Any]:
+    ranges = cone_ranges(cone.ra, cone.dec, cone.radius_arcsec / 3600.0)
+    return {
+        "ranges": [[int(lo), int(hi)] for lo, hi in zip(ranges.lo, ranges.hi, strict=True)],
+        "ra": cone.ra,
+        "dec": cone.dec,
+        "radius": cone.radius_arcsec,
+        "mjdFrom": cone.mjd_from,
+        "mjdTo": cone.mjd_to,
+    }

@@ -127,6 +127,7 @@ class EventRow(_Row):
     background_measured: bool | None
     background_objects: int | None
     region_level: float | None
+    changed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,114 @@ class LinkRow(_Row):
     last_non_detection_limit_mag: float | None = None
     prior_activity: bool | None = None
     run: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSourceRow(_Row):
+    """A source of a catalogue; it never changes."""
+
+    key: str
+    catalogue: str
+    release: str
+    id: str
+    class_: str | None
+    type: str | None
+    ra: float
+    dec: float
+    distance_mpc: float | None
+    redshift: float | None
+    mag: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRow(_Row):
+    """How an object and a catalogued source lie to each other."""
+
+    separation_arcsec: float | None
+    rank: int | None
+    p_chance: float | None
+    module: str | None
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationRow(_Row):
+    """What one version of a classifier says of an object, given its alerts up to one."""
+
+    key: str
+    object_key: str
+    module: str
+    version: int
+    last_source_id: str
+    last_mjd_tai: float
+    public: bool
+    alerts: int | None
+    detections: int | None
+    class_: str
+    prob: float | None
+    fade_rate: float | None
+    fade_rate_err: float | None
+    current: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationRow(_Row):
+    """What somebody said of an object, an event or a candidate."""
+
+    key: str
+    kind: str | None
+    text: str | None
+    author: str | None
+    created_mjd_tai: float | None
+    withdrawn_mjd_tai: float | None
+    state: str | None
+    object_key: str | None
+    event_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow(_Row):
+    """A run of a job that wrote to the graph."""
+
+    key: str
+    kind: str | None
+    version: str | None
+    started_mjd_tai: float | None
+    ended_mjd_tai: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CoincidenceRow(_Row):
+    """A link between two events that may be one. Natural logarithms."""
+
+    first_localization: str
+    second_localization: str
+    rule_set: str
+    log_odds: float | None
+    overlap: float | None
+    offset_seconds: float | None
+    window_seconds: float | None
+    far_hz: float | None
+    far_floored: bool | None
+    chain: list[str] | None
+    open: bool
+    opened_mjd_tai: float | None
+    closed_mjd_tai: float | None
+    closed_because: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow(_Row):
+    """What carries a tag or stands on a watchlist: an object, an event or a cone."""
+
+    key: str
+    author: str
+    created_mjd_tai: float
+    object_key: str | None
+    event_key: str | None
+    ra: float | None
+    dec: float | None
+    radius_arcsec: float | None
 
 
 @dataclass(frozen=True, slots=True)

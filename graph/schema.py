@@ -6,6 +6,8 @@ nodes (survey, night, band, run): those are properties.
 
 An index is here because a query needs it, and each costs every write:
 
+- ``Event(changed)``: what changed since, for subscriptions (`asterism.graph.changes`).
+- ``Annotation(name)``, ``Annotation(subject)``: what carries a tag or is on a watchlist; the last word on a subject.
 - ``Event(state)``, ``Event(t0MjdTai)``: the active events of a batch, and pages of events by time.
 - ``Notice(ivorn)``, ``Notice(citesElsewhere)``: notices cite each other by IVORN, which is not unique, across
   events and in any order.
@@ -40,9 +42,12 @@ LABELS = (
     "Run",
     "Source",
 )
-"""Labels with a unique ``key``. ``Asterism`` is the one node that carries the format stamp."""
+"""Labels with a unique ``key``. ``Asterism`` is the one node that carries the format stamp and counts changes."""
 
 INDEXES = {
+    "event_changed": ("Event", "changed"),
+    "annotation_name": ("Annotation", "name"),
+    "annotation_subject": ("Annotation", "subject"),
     "event_state": ("Event", "state"),
     "event_t0": ("Event", "t0MjdTai"),
     "notice_cites_elsewhere": ("Notice", "citesElsewhere"),

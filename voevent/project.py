@@ -166,7 +166,7 @@ def _row(key: str, delivery: Delivery, maps: Path) -> NoticeRow:
 
 def maps_folder(settings: Settings) -> Path:
     """Return the lake's folder of sky maps."""
-    return settings.lake_path / "maps"
+    return settings.maps_path
 
 
 def store_map(maps: Path, sha256: str, content: bytes) -> Path:

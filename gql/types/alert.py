@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import strawberry
 
-from asterism.gql.connections import Connection, Edge, PageInfo, Position, encode_cursor, list_name, page_info
+from asterism.gql.connections import Connection, Count, Edge, PageInfo, Position, encode_cursor, list_name, page_info
+from asterism.gql.nodes import Node
 from asterism.gql.types.scalars import Instant, Int64
 from asterism.graph.rows import AlertRow
 from asterism.records import SCIENCE
@@ -18,10 +20,20 @@ def _science(column: str) -> Any:
     return strawberry.field(description=_MEANINGS[column])
 
 
+@strawberry.enum(description="What a photometric value is.")
+class PhotometryKind(Enum):
+    """What a photometric value is."""
+
+    DIFFERENCE_DETECTION = strawberry.enum_value(
+        "difference_detection", description="A source found on the difference image; limitMag is of its exposure"
+    )
+
+
 @strawberry.type(description="What one difference image measured. Fluxes in nJy, magnitudes AB.")
 class Photometry:
     """What one difference image measured."""
 
+    kind: PhotometryKind
     band: str | None = _science("band")
     is_positive: bool | None = _science("isPositive")
     flux: float | None = _science("flux")
@@ -34,7 +46,7 @@ class Photometry:
 
 
 @strawberry.type(description="One detection on a difference image, as its survey announced it.")
-class Alert:
+class Alert(Node):
     """One detection on a difference image."""
 
     key: strawberry.ID = _science("alertKey")
@@ -74,6 +86,7 @@ def alert_of(row: AlertRow) -> Alert:
         dec=row.dec,
         hpx29=Int64(row.hpx29),
         photometry=Photometry(
+            kind=PhotometryKind.DIFFERENCE_DETECTION,
             band=row.band,
             is_positive=row.is_positive,
             flux=row.flux,
@@ -100,7 +113,7 @@ def alerts_name(object_key: str) -> str:
     return list_name("alerts", object_key)
 
 
-def alert_page(object_key: str, rows: list[AlertRow], first: int) -> Connection[Alert]:
+def alert_page(object_key: str, rows: list[AlertRow], first: int, count: Count) -> Connection[Alert]:
     """Return a page of an object's alerts.
 
     Parameters
@@ -111,6 +124,8 @@ def alert_page(object_key: str, rows: list[AlertRow], first: int) -> Connection[
         The page and, if there is one, the row behind it.
     first : int
         Size of the page.
+    count : callable
+        Counts all of them.
     """
     name = alerts_name(object_key)
     edges = [
@@ -118,4 +133,4 @@ def alert_page(object_key: str, rows: list[AlertRow], first: int) -> Connection[
         for row in rows[:first]
     ]
     info: PageInfo = page_info([edge.cursor for edge in edges], more=len(rows) > first)
-    return Connection[Alert](edges=edges, page_info=info)
+    return Connection[Alert](edges=edges, page_info=info, count=count)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import astuple
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
+from strawberry.types import Info
 
-from asterism.gql.connections import Connection, Edge, Position, encode_cursor, list_name, page_info
+from asterism.gql.connections import Connection, Count, Edge, Position, encode_cursor, list_name, page_info
+from asterism.gql.loaders import MAX_ANNOTATIONS, RequestContext
+from asterism.gql.nodes import Node, link_key
+from asterism.gql.types.annotations import Annotation, annotation_of
 from asterism.gql.types.objects import Object, object_of
 from asterism.gql.types.scalars import Instant, instant
+from asterism.graph.annotation_reader import VETTING
+from asterism.graph.event_reader import CandidateSearch, Ranked
 from asterism.graph.posterior import PRIOR_FACTOR, Posterior, posterior
-from asterism.graph.rows import LinkRow, ObjectRow
+from asterism.graph.rows import LinkRow
 
 if TYPE_CHECKING:
     from asterism.gql.types.events import Event
@@ -31,6 +40,15 @@ TERMS = {
 """Unit and meaning of each term of log L."""
 
 
+async def _annotations(root: strawberry.Parent[Candidate], info: Info[RequestContext, None]) -> list[Annotation]:
+    rows = await info.context.candidate_annotations.load((root.object.key, root.event.key))
+    return [annotation_of(row) for row in rows]
+
+
+async def _vetting_history(root: strawberry.Parent[Candidate], info: Info[RequestContext, None]) -> list[Annotation]:
+    return [said for said in await _annotations(root, info) if said.kind == VETTING]
+
+
 @strawberry.type(description="A factor of the likelihood ratio L of a candidate.")
 class EvidenceTerm:
     """A factor of the likelihood ratio."""
@@ -44,9 +62,11 @@ class EvidenceTerm:
 
 
 @strawberry.type(description="An object that may be the counterpart of an event.")
-class Candidate:
+class Candidate(Node):
     """An object that may be the counterpart of an event."""
 
+    key: strawberry.ID = strawberry.field(description="object|event|localization|ruleSet")
+    version: str = strawberry.field(description="Changes whenever anything stored of this link changes")
     event: Annotated[Event, strawberry.lazy("asterism.gql.types.events")]
     object: Object
     probability: float | None = strawberry.field(
@@ -92,11 +112,32 @@ class Candidate:
     localization_key: strawberry.ID = strawberry.field(description="Localization it was scored with")
     rule_set: str = strawberry.field(description="Rule set it was scored with")
 
+    vetting_history: list[Annotation] = strawberry.field(
+        resolver=_vetting_history,
+        description=f"Who set vetting to what, and why, the newest first, at most {MAX_ANNOTATIONS}.",
+    )
+    annotations: list[Annotation] = strawberry.field(
+        resolver=_annotations,
+        description=f"All that was said of this object as a candidate of this event, at most {MAX_ANNOTATIONS}.",
+    )
+
+
+def candidate_key(object_key: str, event_key: str, link: LinkRow) -> str:
+    """Return the key of a link."""
+    return link_key(object_key, event_key, link.localization, link.rule_set)
+
+
+def candidate_version(link: LinkRow) -> str:
+    """Return a short text that differs whenever a link does."""
+    return hashlib.sha256(repr(astuple(link)).encode()).hexdigest()[:16]
+
 
 def candidate_of(event: Event, link: LinkRow, target: Object) -> Candidate:
     """Return a candidate as the API shows it."""
     belief = posterior(event.row, link)
     return Candidate(
+        key=strawberry.ID(candidate_key(target.key, event.key, link)),
+        version=candidate_version(link),
         event=event,
         object=target,
         probability=None if belief is None else belief.value,
@@ -122,17 +163,39 @@ def candidate_of(event: Event, link: LinkRow, target: Object) -> Candidate:
     )
 
 
-def candidates_name(event_key: str, min_probability: float | None, include_closed: bool) -> str:
+@strawberry.enum(description="Order of candidates.")
+class CandidateSort(Enum):
+    """Order of candidates."""
+
+    PROBABILITY = strawberry.enum_value("probability", description="The largest log L first")
+    LEVEL = strawberry.enum_value("level", description="The smallest credible level first")
+    FIRST_DETECTION = strawberry.enum_value("first_detection", description="The newest object first")
+    LAST_DETECTION = strawberry.enum_value("last_detection", description="The last seen object first")
+    BRIGHTNESS = strawberry.enum_value("brightness", description="The brightest latest alert first")
+
+
+@strawberry.enum(description="What people decided on a candidate.")
+class Vetting(Enum):
+    """What people decided on a candidate."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    AMBIGUOUS = "ambiguous"
+    REJECTED = "rejected"
+
+
+def candidates_name(event_key: str, min_probability: float | None, search: CandidateSearch) -> str:
     """Return the name of a list of candidates, for cursors."""
-    return list_name("candidates", event_key, min_probability, include_closed)
+    return list_name("candidates", event_key, min_probability, *astuple(search))
 
 
 def candidate_page(
     event: Event,
-    rows: list[tuple[LinkRow, ObjectRow]],
+    rows: list[Ranked],
     size: int,
     min_probability: float | None,
-    include_closed: bool,
+    search: CandidateSearch,
+    count: Count | None = None,
 ) -> Connection[Candidate]:
     """Return a page of an event's candidates.
 
@@ -140,16 +203,18 @@ def candidate_page(
     ----------
     event : Event
         The event.
-    rows : list of (LinkRow, ObjectRow)
+    rows : list of (LinkRow, ObjectRow, float)
         The page and, if there is one, the row behind it.
     size : int
         Size of the page.
     min_probability : float, optional
         Leaves out what is less probable: the store's bound on log L allows for rounding.
-    include_closed : bool
+    search : CandidateSearch
         As asked; part of the list's name.
+    count : callable, optional
+        Counts them all.
     """
-    name = candidates_name(event.key, min_probability, include_closed)
+    name = candidates_name(event.key, min_probability, search)
     kept = [
         row
         for row in rows
@@ -157,13 +222,13 @@ def candidate_page(
     ]
     edges = [
         Edge[Candidate](
-            cursor=encode_cursor(name, Position(link.log_l, row.key, link.localization)),
+            cursor=encode_cursor(name, Position(place, row.key, belief)),
             node=candidate_of(event, link, object_of(row)),
         )
-        for link, row in kept[:size]
+        for link, row, place, belief in kept[:size]
     ]
     info = page_info([edge.cursor for edge in edges], more=len(kept) > size)
-    return Connection[Candidate](edges=edges, page_info=info)
+    return Connection[Candidate](edges=edges, page_info=info, count=count)
 
 
 def _reaches(belief: Posterior | None, min_probability: float) -> bool:

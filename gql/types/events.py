@@ -10,8 +10,19 @@ from strawberry.types import Info
 
 from asterism.gql.connections import Connection, decode_cursor, page_size
 from asterism.gql.errors import ArgumentError
-from asterism.gql.loaders import MAX_NOTICES, CandidatesAsked, RequestContext
-from asterism.gql.types.candidates import CANDIDATES, Candidate, candidate_page, candidates_name
+from asterism.gql.loaders import (
+    MAX_ANNOTATIONS,
+    MAX_EVENTS,
+    MAX_NOTICES,
+    CandidatesAsked,
+    CoincidencesAsked,
+    RequestContext,
+)
+from asterism.gql.nodes import Node
+from asterism.gql.types.annotations import Annotation, annotation_of
+from asterism.gql.types.candidates import CANDIDATES, Candidate, CandidateSort, candidate_page, candidates_name
+from asterism.gql.types.coincidences import Coincidence, coincidence_of
+from asterism.gql.types.filters import CandidateFilter, candidate_search
 from asterism.gql.types.notices import (
     ClassProbability,
     EventKind,
@@ -22,8 +33,8 @@ from asterism.gql.types.notices import (
     localization_of,
     notice_of,
 )
-from asterism.gql.types.scalars import Instant, instant
-from asterism.graph.event_reader import CandidatePage
+from asterism.gql.types.scalars import Instant, Int64, instant
+from asterism.graph.event_reader import CandidatePage, CandidateSearch
 from asterism.graph.posterior import least_log_l, p_none
 from asterism.graph.rows import EventRow
 
@@ -71,16 +82,35 @@ async def _candidates(
     after: str | None = None,
     min_probability: float | None = None,
     include_closed: bool = False,
+    where: CandidateFilter | None = None,
+    sort: CandidateSort = CandidateSort.PROBABILITY,
+    rule_set: str | None = None,
+    as_of: float | None = None,
 ) -> Connection[Candidate]:
-    return await candidates_of(root, info.context, first, after, min_probability, include_closed)
+    search = candidate_search(where, sort, include_closed=include_closed, rule_set=rule_set, as_of=as_of)
+    return await candidates_of(root, info.context, first, after, min_probability, search)
+
+
+async def _coincidences(
+    root: strawberry.Parent[Event], info: Info[RequestContext, None], include_closed: bool = False
+) -> list[Coincidence]:
+    found = await info.context.coincidences.load(CoincidencesAsked(root.key, include_closed))
+    return [coincidence_of(*one) for one in found]
+
+
+async def _annotations(root: strawberry.Parent[Event], info: Info[RequestContext, None]) -> list[Annotation]:
+    return [annotation_of(row) for row in await info.context.event_annotations.load(root.key)]
 
 
 @strawberry.type(description="Something that happened, as all its notices together tell it.")
-class Event:
+class Event(Node):
     """An event."""
 
     row: strawberry.Private[EventRow]
     key: strawberry.ID = strawberry.field(description="authority:name")
+    changed: Int64 | None = strawberry.field(
+        description="Place of its last change in the sequence that subscriptions follow; null before the first"
+    )
     authority: str = strawberry.field(description="Who named it, such as lvk or gbm")
     name: str = strawberry.field(description="The mission's own name of it")
     kind: EventKind | None
@@ -134,6 +164,15 @@ class Event:
         description=f"All there were, the current one, then the last issued first, at most {MAX_NOTICES}.",
     )
     candidates: Connection[Candidate] = strawberry.field(resolver=_candidates, description=CANDIDATES)
+    coincidences: list[Coincidence] = strawberry.field(
+        resolver=_coincidences,
+        description="Links to events that may be this one, the largest odds first; includeClosed adds those no longer "
+        f"believed. At most {MAX_EVENTS}.",
+    )
+    annotations: list[Annotation] = strawberry.field(
+        resolver=_annotations,
+        description=f"What was said of it and its candidates, the newest first, at most {MAX_ANNOTATIONS}.",
+    )
 
 
 async def candidates_of(
@@ -142,7 +181,7 @@ async def candidates_of(
     first: int,
     after: str | None,
     min_probability: float | None,
-    include_closed: bool,
+    search: CandidateSearch,
 ) -> Connection[Candidate]:
     """Return a page of an event's candidates.
 
@@ -156,14 +195,22 @@ async def candidates_of(
     size = page_size(first)
     if min_probability is not None and not 0.0 <= min_probability <= 1.0:
         raise ArgumentError(f"minProbability is {min_probability}", hint="give a probability, 0 to 1")
-    place = decode_cursor(candidates_name(event.key, min_probability, include_closed), after)
+    if min_probability is not None and (search.as_of is not None or search.rule_set not in (None, event.rule_set)):
+        raise ArgumentError(
+            "probabilities are known for the present and the event's own rule set only",
+            hint="leave out minProbability, or asOf and ruleSet",
+        )
+    place = decode_cursor(candidates_name(event.key, min_probability, search), after)
     behind = None if place is None else (place.value, place.key, place.rest)
     least = None if min_probability is None else least_log_l(event.row, min_probability)
     if min_probability is not None and least is None:
-        return candidate_page(event, [], size, min_probability, include_closed)
-    page = CandidatePage(event.key, least, include_closed, behind)
+        return candidate_page(event, [], size, min_probability, search)
+    page = CandidatePage(event.key, least, search, behind)
     rows = await context.candidates.load(CandidatesAsked(page, size + 1))
-    return candidate_page(event, rows, size, min_probability, include_closed)
+    whole = CandidatePage(event.key, least, search)
+    return candidate_page(
+        event, rows, size, min_probability, search, lambda: context.candidate_counts.load(whole)
+    )
 
 
 def event_of(row: EventRow) -> Event:
@@ -172,6 +219,7 @@ def event_of(row: EventRow) -> Event:
     return Event(
         row=row,
         key=strawberry.ID(row.key),
+        changed=None if row.changed is None else Int64(row.changed),
         authority=authority,
         name=name,
         kind=None if row.kind is None else EventKind(row.kind),

@@ -7,6 +7,7 @@ from enum import Enum
 
 import strawberry
 
+from asterism.gql.nodes import Node
 from asterism.gql.types.scalars import Instant, instant
 from asterism.graph.rows import LocalizationRow, NoticeRow
 
@@ -42,7 +43,7 @@ class ClassProbability:
 
 
 @strawberry.type(description="A notice: what one delivered document says. It never changes.")
-class Notice:
+class Notice(Node):
     """A notice."""
 
     key: strawberry.ID = strawberry.field(description="SHA-256 of its bytes")
@@ -65,7 +66,7 @@ class Notice:
 
 
 @strawberry.type(description="Where a notice says its event is.")
-class Localization:
+class Localization(Node):
     """Where a notice says its event is."""
 
     key: strawberry.ID

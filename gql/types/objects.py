@@ -8,8 +8,20 @@ import strawberry
 from strawberry.types import Info
 
 from asterism.gql.connections import Connection, decode_cursor, page_size
-from asterism.gql.loaders import MAX_EVENTS, AlertsAsked, LinksAsked, MembersAsked, RequestContext
+from asterism.gql.loaders import (
+    MAX_ANNOTATIONS,
+    MAX_EVENTS,
+    MAX_EVIDENCE,
+    AlertsAsked,
+    ClassesAsked,
+    LinksAsked,
+    MembersAsked,
+    RequestContext,
+)
+from asterism.gql.nodes import Node
 from asterism.gql.types.alert import Alert, alert_page, alerts_name
+from asterism.gql.types.annotations import Annotation, annotation_of
+from asterism.gql.types.evidence import CatalogMatch, Classification, classification_of, match_of
 from asterism.gql.types.scalars import Instant, Int64, instant
 from asterism.graph.reader import AlertPage
 from asterism.graph.rows import ObjectRow, SourceRow
@@ -31,7 +43,7 @@ async def _alerts(
     place = decode_cursor(alerts_name(root.key), after)
     page = AlertPage(root.key) if place is None else AlertPage(root.key, place.value, place.key)
     rows = await info.context.alerts.load(AlertsAsked(page, size + 1))
-    return alert_page(root.key, rows, size)
+    return alert_page(root.key, rows, size, lambda: info.context.alert_counts.load(root.key))
 
 
 async def _same_as(root: strawberry.Parent[Object], info: Info[RequestContext, None]) -> SameAs | None:
@@ -49,13 +61,37 @@ async def _candidate_for(
     return [candidate_of(event_of(event), link, root) for link, event in rows]
 
 
+async def _classification(root: strawberry.Parent[Object], info: Info[RequestContext, None]) -> Classification | None:
+    rows = await info.context.classes.load(ClassesAsked(root.key, False))
+    return classification_of(rows[0]) if rows else None
+
+
+async def _classifications(
+    root: strawberry.Parent[Object], info: Info[RequestContext, None], include_replaced: bool = False
+) -> list[Classification]:
+    return [classification_of(row) for row in await info.context.classes.load(ClassesAsked(root.key, include_replaced))]
+
+
+async def _matches(root: strawberry.Parent[Object], info: Info[RequestContext, None]) -> list[CatalogMatch]:
+    return [match_of(match, source) for match, source in await info.context.matches.load(root.key)]
+
+
+async def _host(root: strawberry.Parent[Object], info: Info[RequestContext, None]) -> CatalogMatch | None:
+    found = await info.context.hosts.load(root.key)
+    return None if found is None else match_of(*found)
+
+
+async def _annotations(root: strawberry.Parent[Object], info: Info[RequestContext, None]) -> list[Annotation]:
+    return [annotation_of(row) for row in await info.context.object_annotations.load(root.key)]
+
+
 async def _objects(root: strawberry.Parent[Source], info: Info[RequestContext, None]) -> list[Member]:
     rows = await info.context.members.load(MembersAsked(root.key, MAX_MEMBERS))
     return [Member(object=object_of(row), separation_arcsec=separation) for row, separation in rows]
 
 
 @strawberry.type(description="An object of one survey: the detections it holds to be the same.")
-class Object:
+class Object(Node):
     """An object of one survey."""
 
     key: strawberry.ID = strawberry.field(description="survey:objectId")
@@ -88,6 +124,24 @@ class Object:
         resolver=_same_as,
         description="The source of the sky it belongs to, across surveys; null if none is known.",
     )
+    classification: Classification | None = strawberry.field(
+        resolver=_classification, description="The current one that saw the newest alert, of whatever module."
+    )
+    classifications: list[Classification] = strawberry.field(
+        resolver=_classifications,
+        description="One current one of each module, the newest first; includeReplaced adds older ones, "
+        f"at most {MAX_EVIDENCE}.",
+    )
+    matches: list[CatalogMatch] = strawberry.field(
+        resolver=_matches, description=f"Catalogued sources at its place, the nearest first, at most {MAX_EVIDENCE}."
+    )
+    host: CatalogMatch | None = strawberry.field(
+        resolver=_host, description="The galaxy it probably lies in: the match least likely there by chance."
+    )
+    annotations: list[Annotation] = strawberry.field(
+        resolver=_annotations,
+        description=f"What was said of it, also as a candidate, the newest first, at most {MAX_ANNOTATIONS}.",
+    )
     candidate_for: list[Annotated[Candidate, strawberry.lazy("asterism.gql.types.candidates")]] = (
         strawberry.field(
             resolver=_candidate_for,
@@ -107,7 +161,7 @@ class SameAs:
 
 
 @strawberry.type(description="A source of the sky: the objects of all surveys that are the same.")
-class Source:
+class Source(Node):
     """A source of the sky."""
 
     key: strawberry.ID = strawberry.field(description="Key of its smallest first member; never reused")

@@ -6,8 +6,8 @@ stands in the lake's score log (`asterism.graph.association.history`). A new loc
 no longer passes, another class or a vetting closes it with the reason, and what is believed then is a new link: an
 event that is retracted and comes back has two links for each object. So what was believed at a time is a query: `HELD`.
 
-Vetting is of the pair: a new link of a vetted pair inherits it. Only `graph associate` writes the numbers of links,
-only `vet` the vetting. Writing the same verdict again changes nothing.
+Vetting is what people said of object and event (`asterism.graph.curation`): every later link of the pair takes it over.
+Only `graph associate` writes the numbers of links. Writing the same verdict again changes nothing.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from neo4j import ManagedTransaction, Session
 
 from asterism.graph.association.associate import Verdict
 from asterism.graph.association.exposures import LastMisses
+from asterism.graph.changes import mark_changed
 from asterism.graph.connection import write
-from asterism.graph.errors import NoSuchLinkError
+from asterism.graph.curation.write import lock_event, vetted
 
 _BATCH = 1000
 
@@ -31,11 +32,6 @@ HELD = (
     "ELSE c.openedMjdTai <= $asOf AND (c.closedMjdTai IS NULL OR c.closedMjdTai > $asOf) END)"
 )
 """Cypher condition that a link ``c`` was held at ``$asOf`` [MJD TAI], or is held now if that is null."""
-
-VETTING_STATES = ("pending", "confirmed", "ambiguous", "rejected")
-"""What a person may say of a candidate; `pending` is what nobody has looked at."""
-
-_VETTING = ("vetting", "vettedBy", "vettedBecause", "vettedMjdTai")
 
 
 def write_verdict(
@@ -68,43 +64,6 @@ def close_links(session: Session, active: Sequence[str], now_mjd_tai: float) -> 
     Returns the number of links closed.
     """
     return write(session, _close_inactive, list(active), now_mjd_tai)
-
-
-def vet(
-    session: Session, object_key: str, event_key: str, state: str, by: str, because: str, now_mjd_tai: float
-) -> int:
-    """Say what a person thinks of a candidate; return how many open links that changed (one a rule set).
-
-    Each open link of the pair is closed (because ``vetting``) and goes on as a new one that carries the state, so that
-    the history of vetting is that of the links. The same words by the same person again change nothing.
-
-    Parameters
-    ----------
-    session : neo4j.Session
-        Open session.
-    object_key, event_key : str
-        The pair.
-    state : str
-        One of `VETTING_STATES`.
-    by, because : str
-        Who says so, and why.
-    now_mjd_tai : float
-        When it was said, MJD TAI.
-
-    Raises
-    ------
-    NoSuchLinkError
-        If the object is no candidate of the event now.
-    ValueError
-        If the state is none.
-    """
-    if state not in VETTING_STATES:
-        raise ValueError(f"{state!r} is none of {VETTING_STATES}")
-    values = dict(zip(_VETTING, (state, by, because, now_mjd_tai), strict=True))
-    found, changed = write(session, _vet, object_key, event_key, values, now_mjd_tai)
-    if not found:
-        raise NoSuchLinkError(f"{object_key} is no candidate of {event_key} now")
-    return changed
 
 
 def _rows(verdict: Verdict, misses: LastMisses | None) -> list[dict[str, Any]]:
@@ -173,15 +132,18 @@ def _write(
 ) -> None:
     """Write it all in one transaction: a reader sees links and their sum of one judgement.
 
-    The event is locked first, so that of two judgements one sees what the other wrote.
+    The event is locked first, so that of two judgements, or of a judgement and a vetting, one sees what the other
+    wrote.
     """
+    lock_event(tx, event)
     tx.run("MATCH (e:Event {key: $event}) SET e += $summary", event=event, summary=summary).consume()
     _close_others(tx, event, version, {row["object"]: row["values"]["knownClass"] or "" for row in rows}, now)
-    vetted = _vetted(tx, event)
+    said = vetted(tx, event)
     for row in rows:
-        row["vetting"] = vetted.get(row["object"], {"vetting": "pending"})
+        row["vetting"] = said.get(row["object"], {"vetting": "pending"})
     for start in range(0, len(rows), _BATCH):
         _merge(tx, event, version, rows[start : start + _BATCH], now, run)
+    mark_changed(tx, [event])
 
 
 def _merge(
@@ -217,44 +179,15 @@ def _close_others(
     ).consume()
 
 
-def _vetted(tx: ManagedTransaction, event: str) -> dict[str, dict[str, Any]]:
-    """Return the last vetting of each object of an event that has one."""
-    found = tx.run(
-        "MATCH (o:Object)-[c:CANDIDATE_FOR]->(:Event {key: $event}) WHERE c.vettedMjdTai IS NOT NULL "
-        f"RETURN o.key AS key, [{', '.join(f'c.{name}' for name in _VETTING)}] AS said ORDER BY c.vettedMjdTai",
-        event=event,
-    )
-    return {record["key"]: dict(zip(_VETTING, record["said"], strict=True)) for record in found}
-
-
-def _vet(
-    tx: ManagedTransaction, object_key: str, event_key: str, values: dict[str, Any], now: float
-) -> tuple[int, int]:
-    """Lock the event as a judgement does, then turn the page of each open link of the pair."""
-    record = tx.run(
-        "MATCH (e:Event {key: $event}) SET e.key = e.key WITH e "
-        "MATCH (o:Object {key: $object})-[c:CANDIDATE_FOR]->(e) WHERE c.open "
-        "WITH o, e, c, c.vetting = $values.vetting AND coalesce(c.vettedBy = $values.vettedBy "
-        "AND c.vettedBecause = $values.vettedBecause, false) AS same "
-        "FOREACH (old IN CASE WHEN same THEN [] ELSE [c] END | "
-        "CREATE (o)-[new:CANDIDATE_FOR]->(e) SET new = properties(old), new += $values, new.openedMjdTai = $now "
-        "SET old.open = false, old.closedMjdTai = $now, old.closedBecause = 'vetting') "
-        "RETURN count(c) AS found, sum(CASE WHEN same THEN 0 ELSE 1 END) AS changed",
-        object=object_key,
-        event=event_key,
-        values=values,
-        now=now,
-    ).single(strict=True)
-    return record["found"], record["changed"]
-
-
 def _close_inactive(tx: ManagedTransaction, active: list[str], now: float) -> int:
     record = tx.run(
         "MATCH (e:Event) WHERE NOT e.key IN $active AND e.q IS NOT NULL "
         "MATCH (:Object)-[c:CANDIDATE_FOR]->(e) WHERE c.open "
         "SET c.open = false, c.closedMjdTai = $now, c.closedBecause = 'event' "
-        "WITH e, count(c) AS n SET e.nCandidates = 0, e.logSumL = null, e.q = null RETURN sum(n) AS closed",
+        "WITH e, count(c) AS n SET e.nCandidates = 0, e.logSumL = null, e.q = null "
+        "RETURN sum(n) AS closed, collect(e.key) AS events",
         active=active,
         now=now,
     ).single(strict=True)
+    mark_changed(tx, record["events"])
     return int(record["closed"])

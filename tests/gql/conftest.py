@@ -107,7 +107,7 @@ def sky(neo4j_driver: Driver, stack: Any, sky_rows: list[dict[str, Any]]) -> Set
 def serving(settings: Settings) -> Iterator[str]:
     """Serve the API over loopback in a thread and give its address."""
     with listen("127.0.0.1", 0) as listener:
-        config = uvicorn.Config(create_app(settings), log_config=None, ws="none", lifespan="on")
+        config = uvicorn.Config(create_app(settings), log_config=None, ws="websockets-sansio", lifespan="on")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from asterism.gql.app import is_loopback
+from asterism.gql.addresses import is_loopback
 from asterism.settings import Settings
 
 

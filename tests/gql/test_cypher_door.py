@@ -14,6 +14,7 @@ import pytest
 from neo4j import Driver
 
 from asterism.gql import cypher_door
+from asterism.gql.auth_tokens import Scope, TokenStore
 from asterism.settings import Settings
 from benchmarks.recipe_world import make_world, write_world
 
@@ -24,20 +25,22 @@ ENDLESS = "MATCH (a), (b), (c), (d) RETURN sum(a.mjdTai + b.mjdTai + c.mjdTai + 
 
 @pytest.fixture(scope="module")
 def settings(neo4j_driver: Driver, stack: Any) -> Settings:
-    """Settings with the door open, in front of a graph that holds public rows only."""
+    """Settings in front of a graph that holds public rows only."""
     with neo4j_driver.session() as session:
         session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 10000 ROWS").consume()
     world = make_world(300, 3, 8, 40)
     for row in (*world.objects, *world.alerts, *world.classifications, *world.matches):
         row["public"] = True
     write_world(neo4j_driver, world, database="neo4j")
-    made: Settings = stack.settings(api_port=0, cypher_door=True, cypher_places=2)
+    made: Settings = stack.settings(api_port=0, cypher_places=2)
     return made
 
 
 @pytest.fixture(scope="module")
 def door(settings: Settings, serve_api: Callable[[Settings], Any]) -> Iterator[httpx.Client]:
-    with serve_api(settings) as url, httpx.Client(base_url=url, timeout=120) as client:
+    _, token = TokenStore(settings.tokens_path).create("analyst", [Scope.CYPHER], 1)
+    headers = {"authorization": f"Bearer {token}"}
+    with serve_api(settings) as url, httpx.Client(base_url=url, timeout=120, headers=headers) as client:
         yield client
 
 
@@ -109,13 +112,6 @@ def test_only_json_is_read_and_only_known_formats_are_made(door: httpx.Client) -
     assert door.get("/cypher").status_code == 405
 
 
-def test_the_door_is_shut_unless_it_is_opened(settings: Settings, serve_api: Callable[[Settings], Any]) -> None:
-    shut = settings.model_copy(update={"cypher_door": False})
-    with serve_api(shut) as url, httpx.Client(base_url=url) as client:
-        answer = post(client, query="RETURN 1")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "gql.cypher_closed")
-
-
 @pytest.mark.parametrize("category", ["unicode_escapes", "load_csv_file", "procedures", "show_use_admin"])
 def test_attacks_are_refused_over_http_too(
     door: httpx.Client, cypher_queries: Callable[..., list[str]], category: str
@@ -166,7 +162,7 @@ def test_the_log_tells_who_asked_what_and_never_a_value(door: httpx.Client, monk
     while len(lines) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert [line.get("code") for line in lines] == [None, "graph.cypher_refused"]
-    assert lines[0]["caller"] == "127.0.0.1"
+    assert lines[0]["caller"] == "analyst"
     assert (lines[0]["query"], lines[0]["rows"]) == ("RETURN $password AS p", 1)
     assert lines[0]["parameters"] == {"password": "str[7]"}
     assert "hunter2" not in json.dumps(lines)

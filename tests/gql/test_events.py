@@ -10,12 +10,12 @@ import pytest
 from neo4j import AsyncDriver
 
 from asterism.gql.loaders import RequestContext
+from asterism.gql.readers import Readers
 from asterism.gql.schema import make_schema
 from asterism.gql.types.events import EventState
 from asterism.gql.types.notices import EventKind, Standing
 from asterism.graph.association.rules import load_rules
-from asterism.graph.event_reader import EventReader
-from asterism.graph.reader import GraphReader, open_driver
+from asterism.graph.reader import open_driver
 from asterism.voevent import lifecycle
 from asterism.voevent.missions.table import GENERIC, missions
 from asterism.voevent.missions.table import Standing as KnownStanding
@@ -251,10 +251,7 @@ def test_a_page_takes_one_query_a_level_however_wide(night: Any, query: str, cal
     async def put() -> int:
         async with open_driver(night.settings) as driver:
             counting: Any = CountingDriver(driver)
-            context = RequestContext(
-                GraphReader(counting, "neo4j", show_nonpublic=False),
-                EventReader(counting, "neo4j", show_nonpublic=False),
-            )
+            context = RequestContext(Readers.of(counting, "neo4j", show_nonpublic=False))
             result = await make_schema().execute(query, context_value=context)
             assert result.errors is None
             made: int = counting.calls

@@ -4,12 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from graphql import get_introspection_query, parse
+from graphql import GraphQLError, get_introspection_query, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asterism.gql.errors import TooCostlyError
+from asterism.gql.errors import MAX_ERRORS, TooCostlyError, public_errors
 from asterism.gql.limits import MAX_ALIASES, MAX_DEPTH, MAX_ROWS, MAX_TOKENS, RowBudget, Shape, measure
+from asterism.gql.loaders import ChargedLoader, RequestContext
 from asterism.gql.schema import make_schema
 
 SCHEMA = make_schema()
@@ -109,6 +110,59 @@ def test_tools_can_introspect_but_not_without_bound() -> None:
     assert result.errors is None
     circle = "{ __schema { types " + "{ fields { type " * 4 + "{ name }" + " } }" * 4 + " } }"
     assert code_of(circle) == "gql.invalid"
+
+
+def test_introspection_can_be_switched_off_without_taking_typename() -> None:
+    silent = make_schema(introspection=False)
+    hidden = '{ ...A } fragment A on Query { __type(name: "Object") { name } }'
+    for query in ("{ __schema { types { name } } }", hidden):
+        result = asyncio.run(silent.execute(query))
+        assert [(error.extensions or {})["code"] for error in result.errors or []] == ["gql.introspection_off"]
+    assert asyncio.run(silent.execute("{ __typename }")).data == {"__typename": "Query"}
+
+
+class Sleeping:
+    """Readers whose store does not answer."""
+
+    @property
+    def changes(self) -> Sleeping:
+        return self
+
+    async def sequence(self) -> int:
+        await asyncio.sleep(60)
+        return 0
+
+
+def test_a_request_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asterism.gql.schema.REQUEST_SECONDS", 0.05)
+    readers: Any = Sleeping()
+    result = asyncio.run(SCHEMA.execute("{ sequence }", context_value=RequestContext(readers)))
+    assert [(error.extensions or {})["code"] for error in result.errors or []] == ["gql.overdue"]
+    assert result.data is None
+
+
+def test_a_list_is_charged_each_time_it_is_asked_for_though_it_is_read_once() -> None:
+    reads: list[list[str]] = []
+
+    async def load(keys: list[str]) -> list[int]:
+        reads.append(keys)
+        return [0 for _ in keys]
+
+    async def ask() -> int:
+        budget = RowBudget()
+        loader = ChargedLoader[str, int](budget, load, lambda _key: 10)
+        for _ in range(3):
+            await loader.load("a")
+        return budget.left
+
+    assert asyncio.run(ask()) == MAX_ROWS - 30
+    assert reads == [["a"]]
+
+
+def test_an_answer_carries_a_bounded_number_of_errors() -> None:
+    error = TooCostlyError("too much")
+    errors = public_errors([GraphQLError(error.message, original_error=error)] * 1000)
+    assert len(errors) == MAX_ERRORS
 
 
 def test_rows_are_charged_before_they_are_read() -> None:

@@ -7,9 +7,9 @@ import pytest
 from neo4j import AsyncDriver
 
 from asterism.gql.loaders import RequestContext
+from asterism.gql.readers import Readers
 from asterism.gql.schema import make_schema
-from asterism.graph.event_reader import EventReader
-from asterism.graph.reader import GraphReader, open_driver
+from asterism.graph.reader import open_driver
 from asterism.settings import Settings
 
 pytestmark = pytest.mark.services
@@ -39,10 +39,7 @@ def calls_of(settings: Settings, query: str) -> tuple[int, Any]:
         async with open_driver(settings) as driver:
             counting = CountingDriver(driver)
             store: Any = counting
-            context = RequestContext(
-                GraphReader(store, "neo4j", show_nonpublic=False),
-                EventReader(store, "neo4j", show_nonpublic=False),
-            )
+            context = RequestContext(Readers.of(store, "neo4j", show_nonpublic=False))
             result = await make_schema().execute(query, context_value=context)
             assert result.errors is None
             return counting.calls, result.data

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import GraphQLError
+from graphql import GraphQLError, build_schema, find_breaking_changes
 
 from asterism.gql.loaders import RequestContext
 from asterism.gql.schema import Schema, make_schema, stored_sdl
 from asterism.graph.reader import Totals
 
 SNAPSHOT = Path(__file__).parent.parent.parent / "gql" / "schema.graphql"
+RELEASED = SNAPSHOT.with_name("schema.released.graphql")
 
 
 def test_the_stored_schema_is_the_schema() -> None:
@@ -22,8 +23,37 @@ def test_the_stored_schema_is_the_schema() -> None:
     assert stored_sdl() == printed, "REWRITE_EXPECTED=1 pytest tests/gql/test_schema.py writes it anew"
 
 
+def breaking(old: str, new: str) -> list[str]:
+    """Return the changes from one schema to another that break clients."""
+    return [change.description for change in find_breaking_changes(build_schema(old), build_schema(new))]
+
+
+def test_a_client_of_the_last_release_is_not_broken() -> None:
+    """``schema.released.graphql`` is the schema of the last release: copy ``schema.graphql`` over it when releasing."""
+    assert breaking(RELEASED.read_text(encoding="utf-8"), make_schema().as_str()) == []
+
+
+@pytest.mark.parametrize(
+    ("taken", "given"),
+    [
+        ("  searchedAreaDeg2: Float\n", "  searchedArea: Float\n"),
+        ("  searchedAreaDeg2: Float\n", "  searchedAreaDeg2: String\n"),
+        ("  AMBIGUOUS\n", "  UNCLEAR\n"),
+        ("object(key: ID!)", "object(key: ID!, survey: String!)"),
+    ],
+)
+def test_what_would_break_clients_is_noticed(taken: str, given: str) -> None:
+    printed = make_schema().as_str()
+    assert taken in printed
+    assert breaking(printed, printed.replace(taken, given, 1))
+
+
 class Failing:
-    """A reader whose store breaks in a way nobody foresaw."""
+    """Readers whose store breaks in a way nobody foresaw."""
+
+    @property
+    def objects(self) -> Failing:
+        return self
 
     async def totals(self) -> Totals:
         raise RuntimeError("password=hunter2")
@@ -37,7 +67,7 @@ def errors_of(schema: Schema, query: str, context: Any = None, **variables: Any)
 
 def test_an_unforeseen_error_leaves_masked_through_the_schema() -> None:
     reader: Any = Failing()
-    (error,) = errors_of(make_schema(), "{ statistics { alerts } }", RequestContext(reader, reader))
+    (error,) = errors_of(make_schema(), "{ statistics { alerts } }", RequestContext(reader))
     assert error.extensions is not None
     assert error.extensions["code"] == "gql.internal"
     assert "hunter2" not in str(error.formatted)
@@ -58,7 +88,7 @@ def test_an_unforeseen_error_leaves_masked_through_the_schema() -> None:
 def test_arguments_out_of_range_are_refused_before_anything_is_read(field: str, says: str) -> None:
     reader: Any = Failing()
     query = f"{{ coneSearch({field}) {{ edges {{ cursor }} }} }}"
-    (error,) = errors_of(make_schema(), query, RequestContext(reader, reader))
+    (error,) = errors_of(make_schema(), query, RequestContext(reader))
     assert error.message.startswith(says)
     assert error.extensions is not None
     assert error.extensions["code"] == "gql.argument"
@@ -78,7 +108,7 @@ def test_a_variable_that_is_no_finite_number_is_the_clients_error(value: object)
 )
 def test_a_malformed_key_is_refused_with_the_code_of_ids(key: str) -> None:
     reader: Any = Failing()
-    context = RequestContext(reader, reader)
+    context = RequestContext(reader)
     (error,) = errors_of(make_schema(), "query ($k: ID!) { object(key: $k) { key } }", context, k=key)
     assert error.extensions is not None
     assert error.extensions["code"] == "id.malformed"

@@ -28,6 +28,13 @@ def sound(graph: Driver, ask: Ask, detection: Callable[..., Any], detections: Ca
         "MATCH (a:Object {key: 'ztf:ZTF0'}), (b:Object {key: 'lsst:0'}) CREATE (s:Source {key: 'lsst:0'})"
         " CREATE (a)-[:SAME_AS]->(s) CREATE (b)-[:SAME_AS]->(s) CREATE (:Source {key: 'x:1', mergedInto: 'lsst:0'})"
     )
+    ask(
+        "MATCH (o:Object {key: 'ztf:ZTF0'}) CREATE (e:Event {key: 'lvk:S1'}), "
+        "(o)-[:CANDIDATE_FOR {vetting: 'rejected', open: true}]->(e), "
+        "(a:Annotation {key: 'annotation:1', kind: 'vetting', "
+        "state: 'rejected', subject: 's', current: true, objectKey: o.key, eventKey: e.key}), "
+        "(o)<-[:ABOUT]-(a)-[:ABOUT]->(e)"
+    )
     return graph
 
 
@@ -60,6 +67,11 @@ DAMAGE = {
     "a source is merged into one that exists": "MATCH (s:Source {key: 'x:1'}) SET s.mergedInto = 'x:2'",
     "an object belongs to one source at most": (
         "MATCH (o:Object {key: 'lsst:0'}), (s:Source {key: 'x:1'}) CREATE (o)-[:SAME_AS]->(s)"
+    ),
+    "an annotation hangs on what it is about": "MATCH (:Annotation)-[r:ABOUT]->(:Object) DELETE r",
+    "one annotation of a subject is current": "MATCH (a:Annotation) SET a.current = false",
+    "an open link's vetting is the last that was said of it": (
+        "MATCH ()-[c:CANDIDATE_FOR]->() SET c.vetting = 'pending'"
     ),
     "the alert's hpx29 is that of its position": "MATCH (a:Alert {key: 'ztf:1'}) SET a.hpx29 = a.hpx29 + 1",
     "the object's hpx29 is that of its position": "MATCH (o:Object {key: 'ztf:ZTF1'}) SET o.dec = 91.0",

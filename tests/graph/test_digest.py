@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from neo4j import Driver
 
+from asterism.graph.curation.acts import Act, Kind, Subject
+from asterism.graph.curation.write import write_acts
 from asterism.graph.digest import Exclusion, canonical, digest, load_exclusions, load_past
 from asterism.graph.writer import write_detections
 
@@ -63,6 +65,15 @@ def populated(graph: Driver, ask: Ask, detection: Callable[..., Any], detections
         "MATCH (o:Object) CREATE (o)-[:SAME_AS {method: 'x', separationArcsec: 0.3}]->"
         "(:Source:Probe {key: o.key, at: datetime('2026-01-01T00:00:00Z'), list: [1, 2], place: point({x: 1, y: 2})})"
     )
+    said = [
+        ("vetting", None, Subject("ztf:ZTF0", "lvk:S1")),
+        ("watch", "tonight", Subject(None, None, 150.0, 2.0, 5.0)),
+    ]
+    acts = [
+        Act("0" * 31 + f"{n}", Kind(k), "set", name, "why", "ada", "01", 6e4 + n, (about,))
+        for n, (k, name, about) in enumerate(said + said)
+    ]
+    write_acts(graph, acts, database="neo4j")
     ask("MATCH (o:Object {key: 'ztf:ZTF0'}) CREATE (:Probe {note: 'without key'})-[:ABOUT {why: 'test'}]->(o)")
     return graph
 
@@ -121,8 +132,8 @@ def test_any_change_of_structure_or_type_alters_the_digest(populated: Driver, as
 @pytest.mark.services
 def test_the_digest_counts_what_it_hashed(populated: Driver) -> None:
     found = digest(populated, "neo4j")
-    assert found.nodes == {"Alert": 8, "Asterism": 1, "Object": 4, "Probe": 1, "Probe:Source": 4}
-    assert found.relationships == {"ABOUT": 1, "HAS_ALERT": 8, "SAME_AS": 4}
+    assert found.nodes == {"Alert": 8, "Annotation": 4, "Asterism": 1, "Object": 4, "Probe": 1, "Probe:Source": 4}
+    assert found.relationships == {"ABOUT": 3, "HAS_ALERT": 8, "SAME_AS": 4}
 
 
 @pytest.mark.services
@@ -167,6 +178,6 @@ def test_history_is_hashed_only_when_asked_for(populated: Driver, ask: Ask) -> N
     assert ever.relationships["CANDIDATE_FOR"] == 2
     assert ever.nodes["Classification"] == 3
     assert ever.relationships["CLASSIFIED_AS"] == 3
-    assert ever.relationships["ABOUT"] == 2
+    assert ever.relationships["ABOUT"] == 4
     ask("MATCH (c:Classification {key: 'j'}) REMOVE c.current")
     assert digest(populated, "neo4j") != now

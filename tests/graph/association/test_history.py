@@ -10,10 +10,11 @@ import pytest
 
 from asterism.graph.association.follow import Associator
 from asterism.graph.association.history import STEP, beliefs, scores_at
-from asterism.graph.association.links import HELD, vet
+from asterism.graph.association.links import HELD
 from asterism.graph.association.rules import load_rules
+from asterism.graph.curation.acts import Act, Kind, Subject
+from asterism.graph.curation.write import write_acts
 from asterism.graph.digest import digest
-from asterism.graph.errors import NoSuchLinkError
 from asterism.times import now_mjd_tai
 
 pytestmark = pytest.mark.services
@@ -79,11 +80,10 @@ def test_vetting_outlives_re_scores_a_new_map_and_a_retraction(night: Any) -> No
     follower.round()
     chosen = min(night.expected(night.FIRST) & night.expected(night.SMALLER))
     before = now_mjd_tai()
-    with night.driver.session() as session:
-        assert vet(session, chosen, "gbm:1", "confirmed", "ann", "fades in g", now_mjd_tai()) == 1
-        assert vet(session, chosen, "gbm:1", "confirmed", "ann", "fades in g", now_mjd_tai()) == 0
-        with pytest.raises(NoSuchLinkError):
-            vet(session, "ztf:nobody", "gbm:1", "rejected", "ann", "?", now_mjd_tai())
+    pair = (Subject(object_key=chosen, event_key="gbm:1"),)
+    said = Act("1" * 32, Kind.VETTING, "confirmed", None, "fades in g", "ann", "t1", now_mjd_tai(), pair)
+    for _ in range(2):
+        write_acts(night.driver, [said], database="neo4j")
 
     def vetting(moment: float | None = None) -> list[str]:
         with night.driver.session() as session:

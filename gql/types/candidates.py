@@ -36,6 +36,7 @@ TERMS = {
     "fade": ("ln 1", "density of the fade rate among counterparts over that among unrelated objects"),
     "persistence": ("ln 1", "probability of being seen again, or not, as a counterpart over that of others"),
     "distance": ("ln 1", "density of the host galaxy's distance on the sky map over that among other hosts"),
+    "coincidence": ("ln 1", "what events that coincide with this one say of the object's place"),
 }
 """Unit and meaning of each term of log L."""
 
@@ -243,6 +244,7 @@ def _terms(link: LinkRow) -> list[EvidenceTerm]:
         "fade": link.log_fade,
         "persistence": link.log_persistence,
         "distance": link.log_distance,
+        "coincidence": link.log_coincidence,
     }
     return [
         EvidenceTerm(name=name, value=values[name], unit=unit, meaning=meaning)

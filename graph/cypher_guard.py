@@ -19,6 +19,7 @@ from typing import Any
 
 from asterism.graph.cypher_cost import check_cost
 from asterism.graph.cypher_tokens import Kind, Token
+from asterism.graph.cypher_words import BEFORE_BRACKET, FUNCTION_NAMESPACES, FUNCTIONS, PROCEDURES
 from asterism.graph.errors import CypherRefusedError
 
 MAX_CHARACTERS = 10_000
@@ -44,177 +45,6 @@ MAX_DEPTH = 40
 
 STARTERS = frozenset({"MATCH", "OPTIONAL", "UNWIND", "WITH", "RETURN", "CALL"})
 """Words a query may start with."""
-
-PROCEDURES = frozenset(
-    {
-        "db.labels",
-        "db.relationshipTypes",
-        "db.propertyKeys",
-        "db.schema.nodeTypeProperties",
-        "db.schema.relTypeProperties",
-        "db.schema.visualization",
-    }
-)
-"""Procedures a query may call."""
-
-FUNCTION_NAMESPACES = frozenset(
-    {"date", "datetime", "duration", "localdatetime", "localtime", "time", "point", "vector.similarity"}
-)
-"""Namespaces of the functions a query may call."""
-
-FUNCTIONS = frozenset(
-    [
-        "abs",
-        "acos",
-        "all",
-        "any",
-        "asin",
-        "atan",
-        "atan2",
-        "avg",
-        "btrim",
-        "ceil",
-        "char_length",
-        "character_length",
-        "coalesce",
-        "collect",
-        "cos",
-        "cosh",
-        "cot",
-        "coth",
-        "count",
-        "date",
-        "datetime",
-        "degrees",
-        "duration",
-        "e",
-        "elementid",
-        "endnode",
-        "exists",
-        "exp",
-        "floor",
-        "haversin",
-        "head",
-        "id",
-        "isempty",
-        "isnan",
-        "keys",
-        "labels",
-        "last",
-        "left",
-        "length",
-        "localdatetime",
-        "localtime",
-        "log",
-        "log10",
-        "lower",
-        "ltrim",
-        "max",
-        "min",
-        "nodes",
-        "none",
-        "normalize",
-        "nullif",
-        "percentilecont",
-        "percentiledisc",
-        "pi",
-        "point",
-        "properties",
-        "radians",
-        "rand",
-        "randomuuid",
-        "range",
-        "relationships",
-        "replace",
-        "reverse",
-        "right",
-        "round",
-        "rtrim",
-        "sign",
-        "sin",
-        "single",
-        "sinh",
-        "size",
-        "split",
-        "sqrt",
-        "startnode",
-        "stdev",
-        "stdevp",
-        "substring",
-        "sum",
-        "tail",
-        "tan",
-        "tanh",
-        "time",
-        "timestamp",
-        "toboolean",
-        "tobooleanlist",
-        "tobooleanornull",
-        "tofloat",
-        "tofloatlist",
-        "tofloatornull",
-        "tointeger",
-        "tointegerlist",
-        "tointegerornull",
-        "tolower",
-        "tostring",
-        "tostringlist",
-        "tostringornull",
-        "toupper",
-        "trim",
-        "type",
-        "upper",
-        "valuetype",
-    ]
-)
-"""Functions without namespace that a query may call, in lower case: no unknown one passes."""
-
-_BEFORE_BRACKET = frozenset(
-    [
-        "ACYCLIC",
-        "ALL",
-        "ALLSHORTESTPATHS",
-        "AND",
-        "ANY",
-        "AS",
-        "BY",
-        "CALL",
-        "CASE",
-        "COLLECT",
-        "CONTAINS",
-        "COUNT",
-        "DISTINCT",
-        "ELSE",
-        "EXISTS",
-        "GROUPS",
-        "IN",
-        "IS",
-        "LIMIT",
-        "MATCH",
-        "NONE",
-        "NOT",
-        "OFFSET",
-        "ON",
-        "OR",
-        "OPTIONAL",
-        "PATH",
-        "PATHS",
-        "RETURN",
-        "SHORTEST",
-        "SHORTESTPATH",
-        "SINGLE",
-        "SKIP",
-        "THEN",
-        "TRAIL",
-        "UNWIND",
-        "WALK",
-        "WHEN",
-        "WHERE",
-        "WITH",
-        "XOR",
-    ]
-)
-"""Words that may stand before a bracket without being a function."""
 
 _CLAUSES = frozenset({"MATCH", "WITH", "RETURN", "UNWIND", "CALL", "UNION"})
 _WRITING = frozenset({"CREATE", "MERGE", "SET", "DELETE", "DETACH", "NODETACH", "REMOVE", "DROP", "FOREACH", "INSERT"})
@@ -336,7 +166,7 @@ def _check_function(tokens: Sequence[Token], index: int, procedures: Sequence[st
         raise CypherRefusedError(
             f"{name} cannot be bounded", hint="UNWIND the list and aggregate with sum() or collect()"
         )
-    if not dot and name.lower() not in FUNCTIONS and tokens[index].word not in _BEFORE_BRACKET:
+    if not dot and name.lower() not in FUNCTIONS and tokens[index].word not in BEFORE_BRACKET:
         raise CypherRefusedError(f"function {name[:80]!r} is not allowed", hint=_similar(name))
     if name.lower() == "replace" and _last_argument(tokens, index + 1).kind not in (
         Kind.STRING,

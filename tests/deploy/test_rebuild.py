@@ -81,10 +81,10 @@ def acts_on(driver: Driver) -> list[Act]:
 
 
 def states(driver: Driver, act: Act) -> set[str]:
-    """Return the vetting of all links of an act's subject."""
+    """Return the vetting of all open links of an act's subject."""
     with driver.session() as session:
         found = session.run(
-            "MATCH (:Object {key: $o})-[c:CANDIDATE_FOR]->(:Event {key: $e}) RETURN c.vetting AS vetting",
+            "MATCH (:Object {key: $o})-[c:CANDIDATE_FOR {open: true}]->(:Event {key: $e}) RETURN c.vetting AS vetting",
             o=act.subjects[0].object_key,
             e=act.subjects[0].event_key,
         )

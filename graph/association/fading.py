@@ -23,10 +23,10 @@ WELL_MEASURED = 0.15
 """Off-source fade rates with a larger error say nothing of the shape of the background [mag/d]."""
 FEWEST_MEASURED = 30
 """With fewer of them the rule set's density is used."""
-MOST_KERNELS = 1000
-"""Of more well measured ones every second, third, ... is a kernel."""
 KERNEL = 0.08
 """Width of the kernels [mag/d]."""
+STEP = KERNEL / 8.0
+"""Off-source rates this near to each other share a kernel [mag/d]: the time does not grow with their number."""
 UNSEEN_WEIGHT, UNSEEN_WIDTH = 0.02, 1.0
 """What a finite sample of the background may have missed: weight, and width [mag/d] of a Cauchy density, whose tail
 keeps a fade rate never seen before from deciding alone (judgement)."""
@@ -75,9 +75,9 @@ def fade_term(found: FadeRates, fade: Fade, sample: Floats | None = None, sample
     if good.size < FEWEST_MEASURED:
         background = _log_normal(rate, fade.background_mean, np.hypot(fade.background_sigma, error))
     else:
-        good = good[:: -(-good.size // MOST_KERNELS)]
+        places, counts = np.unique(np.round(good / STEP), return_counts=True)
         width = np.hypot(error, KERNEL)[:, None]
-        kernels = logsumexp(_log_normal(rate[:, None], good[None, :], width), axis=1) - np.log(good.size)
+        kernels = logsumexp(_log_normal(rate[:, None], STEP * places[None, :], width), axis=1, b=counts / good.size)
         unseen = _log_cauchy(rate, np.hypot(UNSEEN_WIDTH, error))
         background = np.logaddexp(np.log1p(-UNSEEN_WEIGHT) + kernels, np.log(UNSEEN_WEIGHT) + unseen)
     term[known] = signal - background

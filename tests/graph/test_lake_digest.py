@@ -21,6 +21,10 @@ def rows(detection: Callable[..., Any], detections: Callable[..., pa.Table]) -> 
     return detections(*(detection(n, f"ZTF{n % 3}", night=20200530 + n % 2) for n in range(7)))
 
 
+OTHER = {pa.string(): "x", pa.float64(): 0.5, pa.int32(): 4, pa.bool_(): True}
+"""What takes the place of an unknown value, by type."""
+
+
 def filled(root: Path, rows: pa.Table, *cuts: int) -> Lake:
     lake, start = Lake(root), 0
     for stop in (*cuts, rows.num_rows):
@@ -45,7 +49,7 @@ def test_every_column_of_a_detection_counts(tmp_path: Path, rows: pa.Table) -> N
         record[3][name] = (
             (not value if isinstance(value, bool) else value + 1 if isinstance(value, int | float) else f"{value}x")
             if value is not None
-            else {pa.string(): "x", pa.float64(): 0.5, pa.int32(): 4}.get(rows.schema.field(name).type, 7)
+            else OTHER.get(rows.schema.field(name).type, 7)
         )
         changed = pa.Table.from_pylist(record, schema=rows.schema)
         digests.add(lake_digest(filled(tmp_path / name, changed)).hex)

@@ -79,7 +79,7 @@ def candidates(settings: Settings) -> list[tuple[LinkRow, ObjectRow]]:
         async with open_driver(settings) as driver:
             reader = EventReader(driver, "neo4j", show_nonpublic=False)
             (page,) = await reader.candidates_of_events([CandidatePage(MERGER)], 5000)
-            return page
+            return [(link, row) for link, row, *_ in page]
 
     return asyncio.run(ask())
 

@@ -62,7 +62,9 @@ WRITES: dict[str, Door] = {
 }
 PROBES: dict[str, Door] = {"/healthz": get("/healthz"), "/readyz": get("/readyz")}
 CYPHER: dict[str, Door] = {
-    "/cypher": lambda client, headers: client.post("/cypher", json={"recipe": "loose_ends"}, headers=headers)
+    "/cypher": lambda client, headers: client.post(
+        "/cypher", json={"recipe": "loose_ends"}, headers={"accept": "application/json", **headers}
+    )
 }
 
 

@@ -91,7 +91,7 @@ def refusal(client: httpx.Client, query: str, **variables: Any) -> str:
 def vetting(driver: Driver, key: str) -> set[str]:
     with driver.session() as session:
         found = session.run(
-            "MATCH (:Object {key: $key})-[c:CANDIDATE_FOR]->(:Event {key: $event}) RETURN c.vetting AS v",
+            "MATCH (:Object {key: $key})-[c:CANDIDATE_FOR {open: true}]->(:Event {key: $event}) RETURN c.vetting AS v",
             key=key, event=EVENT,
         )  # fmt: skip
         return {record["v"] for record in found}

@@ -127,11 +127,11 @@ class Schema(strawberry.Schema):
     @override
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute one request, or refuse it after `REQUEST_SECONDS`; what is followed comes by `stream`."""
-        given = kwargs.pop("allowed_operation_types", None)
-        allowed = set(OperationType if given is None else given) - {OperationType.SUBSCRIPTION}
+        given = kwargs.get("allowed_operation_types")
+        kwargs["allowed_operation_types"] = set(OperationType if given is None else given) - {OperationType.SUBSCRIPTION}
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                return await super().execute(*args, allowed_operation_types=allowed, **kwargs)
+                return await super().execute(*args, **kwargs)
         except TimeoutError:
             error = OverdueError(f"the request took more than {REQUEST_SECONDS:g} s")
             errors = public_errors([GraphQLError(error.message, original_error=error)])

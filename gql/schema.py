@@ -128,7 +128,8 @@ class Schema(strawberry.Schema):
     async def execute(self, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Execute one request, or refuse it after `REQUEST_SECONDS`; what is followed comes by `stream`."""
         given = kwargs.get("allowed_operation_types")
-        kwargs["allowed_operation_types"] = set(OperationType if given is None else given) - {OperationType.SUBSCRIPTION}
+        allowed = set(OperationType if given is None else given)
+        kwargs["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 return await super().execute(*args, **kwargs)

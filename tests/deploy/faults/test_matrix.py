@@ -48,7 +48,7 @@ PATIENCE = 300.0
 """Longest wait for anything [s]."""
 LONGEST_MOMENT = 0.6
 """Longest random wait after a batch has begun [s]."""
-ATTEMPTS = 12
+ATTEMPTS = 40
 FULL_BYTES = 1 << 18
 """No file of a full disk grows beyond this: more than the lake's and the log's, less than the archive's."""
 
@@ -135,8 +135,10 @@ class Site:
 
     def catch_up(self) -> None:
         """Wait until all that was published is in finished batches."""
-        lake = Lake(self.settings.lake_path)
-        self.until(lambda: packets_received(lake) >= self.published and not self.unfinished(), "all packets")
+        self.until(self.caught_up, "all packets")
+
+    def caught_up(self) -> bool:
+        return packets_received(Lake(self.settings.lake_path)) >= self.published and not self.unfinished()
 
     def end(self) -> int:
         """Ask the application to stop, as Ctrl-C does; return its exit code."""
@@ -169,7 +171,7 @@ class Site:
         """Strike in mid-batch at a random moment; try again where the batch was over before."""
         for _ in range(ATTEMPTS):
             self.publish()
-            self.until(self.progress, "a batch")
+            self.until(lambda: self.progress() or self.caught_up(), "a batch")
             time.sleep(self.rng.uniform(0.0, LONGEST_MOMENT))
             batches, found = self.unfinished(), self.progress()
             if found is None:

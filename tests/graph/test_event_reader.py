@@ -90,7 +90,7 @@ def test_links_of_hidden_objects_and_of_other_rule_sets_are_not_returned(stack: 
             lambda reader: reader.candidates_of_events([CandidatePage("lvk:S1")], 9),
             nonpublic=nonpublic,
         )
-        assert [row.key for _, row in found] == keys
+        assert [row.key for _, row, *_ in found] == keys
         links = read(stack, lambda reader: reader.links_of_objects(["ztf:a", "ztf:b", "ztf:c"], 9), nonpublic=nonpublic)
         assert sorted(key for key, rows in links.items() if rows) == keys
     assert found[0][0].log_fade is None
@@ -105,8 +105,8 @@ def test_a_least_log_l_leaves_out_links_of_a_localization_not_scored_yet(stack: 
     )
     pages = [CandidatePage("lvk:S1"), CandidatePage("lvk:S1", least_log_l=0.5), CandidatePage("lvk:S2")]
     every, bounded, unknown = read(stack, lambda reader: reader.candidates_of_events(pages, 9))
-    assert [row.key for _, row in every] == ["ztf:b", "ztf:a", "ztf:c"]
-    assert [row.key for _, row in bounded] == ["ztf:a"]
+    assert [row.key for _, row, *_ in every] == ["ztf:b", "ztf:a", "ztf:c"]
+    assert [row.key for _, row, *_ in bounded] == ["ztf:a"]
     assert isinstance(bounded[0][0], LinkRow)
     assert unknown == []
 

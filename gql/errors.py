@@ -192,7 +192,7 @@ class TokenInvalidError(AccessError):
 
     code = "gql.token_invalid"
     status = 401
-    hint = "send it as printed when it was made: Authorization: Bearer asterism_..."
+    hint = "send it as printed when it was made: Authorization: Bearer asterism_<token>"
 
 
 class TokenExpiredError(AccessError):

@@ -23,7 +23,7 @@ from asterism.graph.association.associate import Verdict
 from asterism.graph.association.exposures import LastMisses
 from asterism.graph.changes import mark_changed
 from asterism.graph.connection import write
-from asterism.graph.curation.write import lock_event, vetted
+from asterism.graph.curation.write import vetted
 
 _BATCH = 1000
 
@@ -132,10 +132,9 @@ def _write(
 ) -> None:
     """Write it all in one transaction: a reader sees links and their sum of one judgement.
 
-    The event is locked first, so that of two judgements, or of a judgement and a vetting, one sees what the other
-    wrote.
+    The first statement locks the event, so that of two judgements, or of a judgement and a vetting, one sees what the
+    other wrote.
     """
-    lock_event(tx, event)
     tx.run("MATCH (e:Event {key: $event}) SET e += $summary", event=event, summary=summary).consume()
     _close_others(tx, event, version, {row["object"]: row["values"]["knownClass"] or "" for row in rows}, now)
     said = vetted(tx, event)

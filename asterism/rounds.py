@@ -24,25 +24,28 @@ def repeat(
     """Do rounds of work until `stop` is set, with a pause [s] before each.
 
     The pause is at least twice as long as the last round took: what follows a stream must leave it most of the machine.
-    It ends early when `urgent` says so.
+    When `urgent` says so it ends early, but is still as long as the last round, or `pause_s` if that is less.
 
     An error of ours, such as a database that went away, is logged and puts the work off to the next round.
     """
-    pause = pause_s
-    while not _waited(stop, pause, urgent):
+    took, pause = 0.0, pause_s
+    while not _waited(stop, min(took, pause_s), pause, urgent):
         started = time.monotonic()
         try:
             work()
         except AsterismError as error:
             _log.error("round put off", code=error.code, reason=error.message)
-        pause = max(pause_s, 2.0 * (time.monotonic() - started))
+        took = time.monotonic() - started
+        pause = max(pause_s, 2.0 * took)
 
 
-def _waited(stop: threading.Event, pause: float, urgent: Callable[[], bool] | None) -> bool:
-    """Wait out a pause [s], or until something is urgent; return whether to stop."""
+def _waited(stop: threading.Event, least: float, pause: float, urgent: Callable[[], bool] | None) -> bool:
+    """Wait out a pause [s], or at least some of it until something is urgent; return whether to stop."""
     if urgent is None:
         return stop.wait(pause)
     end = time.monotonic() + pause
+    if stop.wait(least):
+        return True
     while (left := end - time.monotonic()) > 0.0:
         if stop.wait(min(left, LOOK_SECONDS)):
             return True

@@ -121,10 +121,11 @@ class EventBook:
     def __init__(self, maps: Path, rules: RuleSet) -> None:
         self._maps = maps
         self._rules = rules
+        self._records: dict[str, str] = {}
         self._localizations: dict[str, Localization] = {}
         self._regions: dict[tuple[str, str, float], EventRegion] = {}
-        self.identities: dict[str, Identity] = {}
-        """What `identities` said when the events were last read."""
+        self._identities: dict[str, Identity] = {}
+        self._seen = -1
 
     def region(self, event: ActiveEvent) -> EventRegion:
         """Return where and when alerts matter to an event."""
@@ -142,11 +143,12 @@ class EventBook:
             If the graph cannot be read.
         """
         found = []
-        rows = read(session, _events, list(self._rules.kinds))
-        self.identities = {row["key"]: _identity(row) for row in rows}
+        self._seen, rows = read(session, _events, list(self._rules.kinds), None)
+        self._identities = {row["key"]: _identity(row) for row in rows}
+        self._learn(session, {row["localization"] for row in rows})
         for row in rows:
             try:
-                localization = self._localization(row["localization"], row["record"])
+                localization = self._localization(row["localization"])
             except SkyError as error:
                 _log.error("localization unusable", event_key=row["key"], code=error.code, reason=error.message)
                 continue
@@ -166,31 +168,63 @@ class EventBook:
             )
         return found
 
-    def _localization(self, key: str, record: str) -> Localization:
+    def has_news(self, session: Session) -> bool:
+        """Tell whether an event was announced, changed for association or retracted since `read`.
+
+        Only events that drew a number since then are looked at (`asterism.graph.changes`); a verdict draws one, too.
+        """
+        last, rows = read(session, _events, list(self._rules.kinds), self._seen)
+        now = {row["key"]: _identity(row) for row in rows if row["active"]}
+        if any(self._identities.get(row["key"]) != now.get(row["key"]) for row in rows):
+            return True
+        self._seen = last
+        return False
+
+    def _learn(self, session: Session, keys: set[str]) -> None:
+        """Read the records of localizations that are not known yet."""
+        unknown = sorted(keys - self._localizations.keys() - self._records.keys())
+        if unknown:
+            self._records |= read(session, _records, unknown)
+
+    def _localization(self, key: str) -> Localization:
         if key not in self._localizations:
-            self._localizations[key] = load_localization(record, self._maps)
+            self._localizations[key] = load_localization(self._records[key], self._maps)
+            del self._records[key]
         return self._localizations[key]
-
-
-def identities(session: Session, rules: RuleSet) -> dict[str, Identity]:
-    """Return `ActiveEvent.identity` of each event as the graph has it now."""
-    return {row["key"]: _identity(row) for row in read(session, _events, list(rules.kinds))}
 
 
 def _identity(row: dict[str, Any]) -> Identity:
     return row["localization"], row["t0"], _p_astro(_classes(row["classification"]))
 
 
-def _events(tx: ManagedTransaction, kinds: list[str]) -> list[dict[str, Any]]:
-    result = tx.run(
-        "MATCH (e:Event) WHERE e.kind IN $kinds AND e.state = 'active' "
-        "AND e.standing = 'real' AND e.t0MjdTai IS NOT NULL AND e.currentLocalization IS NOT NULL "
-        "MATCH (l:Localization {key: e.currentLocalization}) "
-        "RETURN e.key AS key, e.kind AS kind, e.t0MjdTai AS t0, e.classification AS classification, "
-        "e.farHz AS far, l.key AS localization, l.radiusDeg AS radius, l.record AS record ORDER BY key",
-        kinds=kinds,
-    )
-    return [dict(record) for record in result]
+_SEQUENCE = "OPTIONAL MATCH (f:Asterism {key: 'format'}) RETURN coalesce(f.sequence, 0) AS number"
+
+_EVENTS = """
+MATCH (e:Event) WHERE %s
+OPTIONAL MATCH (l:Localization {key: e.currentLocalization})
+WITH e, l, e.kind IN $kinds AND e.state = 'active' AND e.standing = 'real' AND e.t0MjdTai IS NOT NULL
+  AND l IS NOT NULL AS active
+WHERE active OR $after IS NOT NULL
+RETURN e.key AS key, active, e.kind AS kind, e.t0MjdTai AS t0, e.classification AS classification,
+  e.farHz AS far, l.key AS localization, l.radiusDeg AS radius ORDER BY key
+"""
+
+
+def _events(tx: ManagedTransaction, kinds: list[str], after: int | None) -> tuple[int, list[dict[str, Any]]]:
+    """Return the last number of changes, and the active events, or all that drew a number above `after`.
+
+    The number is read first: what is committed between the two is seen now and once more later, never not at all.
+    """
+    number = int(tx.run(_SEQUENCE).single(strict=True)["number"])
+    if after is not None and number == after:
+        return number, []
+    which = "e.kind IN $kinds AND e.state = 'active'" if after is None else "e.changed > $after"
+    return number, [dict(record) for record in tx.run(_EVENTS % which, kinds=kinds, after=after)]
+
+
+def _records(tx: ManagedTransaction, keys: list[str]) -> dict[str, str]:
+    found = tx.run("UNWIND $keys AS key MATCH (l:Localization {key: key}) RETURN key, l.record AS record", keys=keys)
+    return {row["key"]: row["record"] for row in found}
 
 
 def _classes(classification: object) -> dict[str, float]:

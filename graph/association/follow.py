@@ -31,7 +31,7 @@ from asterism.graph.association.background import measure_background
 from asterism.graph.association.candidates import region_objects
 from asterism.graph.association.coincidence import find_coincidences, with_partners
 from asterism.graph.association.coincidence_links import write_coincidences
-from asterism.graph.association.events import ActiveEvent, EventBook, Identity, identities
+from asterism.graph.association.events import ActiveEvent, EventBook, Identity
 from asterism.graph.association.exposures import LastMisses
 from asterism.graph.association.history import ScoreLog
 from asterism.graph.association.lakesky import LakeSky
@@ -106,7 +106,7 @@ class Associator:
     def news(self) -> bool:
         """Tell whether an event was announced, changed or retracted since the last round; cheap."""
         with self.driver.session(database=self.settings.neo4j_database) as session:
-            return identities(session, self.rules) != self.book.identities
+            return self.book.has_news(session)
 
     @property
     def settled(self) -> bool:

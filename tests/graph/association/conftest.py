@@ -17,6 +17,7 @@ from asterism.graph.association.events import ActiveEvent
 from asterism.graph.association.regions import REGION_MATCHES, latest_version, load_regions, match_table
 from asterism.graph.association.rules import load_rules
 from asterism.graph.association.sample import ObjectSample
+from asterism.graph.changes import mark_changed
 from asterism.graph.writer import write_detections
 from asterism.lake import Lake, window_name
 from asterism.records import DETECTION
@@ -69,6 +70,7 @@ class Night:
                     t0=T0,
                 )
             session.run("MATCH (e:Event {key: 'gbm:1'}) SET e.state = $state", state=state)
+            session.execute_write(mark_changed, ["gbm:1"])
 
     def links(self) -> set[str]:
         with self.driver.session() as session:

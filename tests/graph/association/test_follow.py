@@ -62,6 +62,21 @@ def test_a_new_map_drops_and_keeps_the_right_links_and_a_retraction_all(night: A
         assert sorted(closed.single(strict=True)["why"]) == ["event", "localization"]
 
 
+def test_an_announcement_a_new_map_and_a_retraction_are_news_and_verdicts_are_not(night: Any) -> None:
+    night.batch(night.alerts(4, 200))
+    follower = associator(night)
+    follower.round()
+    for event in ({"circle": night.FIRST}, {"circle": night.SMALLER, "name": "2"}, {"circle": None, "state": "over"}):
+        assert not follower.news()
+        night.event(**event)
+        assert follower.news()
+        assert follower.news()
+        follower.round()
+        assert not follower.news()
+    night.event(None, state="over")
+    assert not follower.news()
+
+
 @pytest.mark.parametrize(("before", "after"), [(0.2, 0.9), (0.9, 0.2)])
 def test_what_is_seen_after_the_window_changes_no_verdict_whenever_it_is_made(
     night: Any, before: float, after: float

@@ -59,7 +59,7 @@ def run_application(settings: Settings, *, until_caught_up: bool = False) -> Non
         if until_caught_up:
             run_queries(spark, settings, stop, until_caught_up=True)
             with connect(settings) as driver:
-                for work in rounds_of(driver, settings):
+                for work in rounds_of(driver, settings, stop):
                     work()
             return
         with following_apart(settings, stop):

@@ -44,7 +44,9 @@ class Work:
         return self.round()
 
 
-def rounds_of(driver: Driver, settings: Settings, rescore_seconds: float = math.inf) -> tuple[Work, ...]:
+def rounds_of(
+    driver: Driver, settings: Settings, stop: threading.Event, rescore_seconds: float = math.inf
+) -> tuple[Work, ...]:
     """Return the kinds of work that follow the streams.
 
     Parameters
@@ -53,10 +55,12 @@ def rounds_of(driver: Driver, settings: Settings, rescore_seconds: float = math.
         Open driver.
     settings : Settings
         Services, lake.
+    stop : threading.Event
+        Ends a round early.
     rescore_seconds : float
         Time for re-scores in one round [s]; by default a round leaves nothing undone.
     """
-    associator = Associator(driver, settings, load_rules(), rescore_seconds=rescore_seconds)
+    associator = Associator(driver, settings, load_rules(), rescore_seconds=rescore_seconds, stop=stop)
     return Work(Classifier(driver, settings).round), Work(associator.round, associator.news)
 
 
@@ -122,7 +126,7 @@ def _follow(settings: Settings, parent: Connection) -> None:
     configure_logs(settings.log_level, as_json=settings.log_json)
     with stop_on_signals() as stop:
         threading.Thread(target=_until_closed, args=(parent, stop), daemon=True).start()
-        with connect(settings) as driver, following(rounds_of(driver, settings, _RESCORE_SECONDS), stop):
+        with connect(settings) as driver, following(rounds_of(driver, settings, stop, _RESCORE_SECONDS), stop):
             stop.wait()
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+from astropy import units
+from astropy_healpix import lonlat_to_healpix, neighbours
 from numpy.typing import ArrayLike, NDArray
 
 from asterism.errors import SkyError
@@ -19,9 +21,9 @@ from asterism.sky.healpix import (
     MAX_ORDER,
     N_CELLS,
     Ranges,
-    centers_of_pixels,
     check_positions,
     normalise_ra,
+    vectors_of_pixels,
 )
 
 _SLACK_DEG = 1e-11
@@ -29,8 +31,15 @@ _SLACK_DEG = 1e-11
 _FIRST_ORDER, _FIRST_FITS = 3, 64
 """Refinement begins there if that many ranges are allowed: 768 centres once computed spare four rounds a region."""
 
-Classify = Callable[[NDArray[np.float64], NDArray[np.float64], float], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
-"""(ra, dec of pixel centres, pixel radius; all deg) -> (may touch the region, lies wholly inside)."""
+_SIDE_DEG = math.degrees(math.sqrt(math.pi / 3.0))
+"""Side of a square as large as a pixel of order 0; half as long at each finer order."""
+
+Pixels = tuple[int, NDArray[np.int64]]
+"""Pixels of one order."""
+
+Floats = NDArray[np.float64]
+Classify = Callable[[Floats, float], tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+"""(unit vectors of pixel centres, shape (3, n); pixel radius [deg]) -> (may touch the region, lies wholly inside)."""
 
 
 def haversine(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayLike) -> NDArray[np.float64]:
@@ -117,29 +126,63 @@ def cone_ranges(ra: float, dec: float, radius_deg: float, max_ranges: int = 64, 
         raise SkyError(f"cone radius {radius_deg} is outside 0 .. 180 deg")
     centre_ra, centre_dec = (float(value) for value in check_positions(ra, dec))
 
-    def classify(
-        pixel_ra: NDArray[np.float64], pixel_dec: NDArray[np.float64], pixel_radius: float
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        distance = separation_deg(centre_ra, centre_dec, pixel_ra, pixel_dec)
-        return distance <= radius_deg + pixel_radius, distance + pixel_radius <= radius_deg
+    centre = unit_vector(centre_ra, centre_dec)[:, np.newaxis]
 
-    return cover(classify, max_ranges, max_order)
+    def classify(pixels: Floats, pixel_radius: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        away = ((pixels - centre) ** 2).sum(axis=0)
+        return away <= _chord2(radius_deg + pixel_radius, 1.0), away <= _chord2(radius_deg - pixel_radius, -1.0)
+
+    return cover(classify, max_ranges, max_order, _around(centre_ra, centre_dec, radius_deg, max_order))
 
 
-def cover(classify: Classify, max_ranges: int, max_order: int = MAX_ORDER) -> Ranges:
+def unit_vector(ra: float, dec: float) -> Floats:
+    """Return the unit vector of a position [deg], shape (3,)."""
+    lon, lat = math.radians(ra), math.radians(dec)
+    return np.array([math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)])
+
+
+def _chord2(distance_deg: float, rounding: float) -> float:
+    """Return the squared chord of a distance [deg], some ten roundings of a chord's more, or less if that is -1."""
+    if not 0.0 <= distance_deg < 180.0:
+        return -1.0 if distance_deg < 0.0 else 5.0
+    chord = 2.0 * math.sin(math.radians(distance_deg) / 2.0)
+    return chord * (chord + rounding * 2e-15)
+
+
+def _around(ra: float, dec: float, radius_deg: float, max_order: int) -> Pixels | None:
+    """Return a pixel and its neighbours that hold a small cone whole; None for a large one.
+
+    Their order is the finest at which the radius is at most a fifth of a pixel's side: a neighbour's width is nowhere
+    less than that.
+    """
+    order = min(max_order, int(math.log2(_SIDE_DEG / 5.0 / radius_deg)) if radius_deg > 1e-9 else MAX_ORDER)
+    if order <= _FIRST_ORDER:
+        return None
+    nside = 2**order
+    middle = np.asarray(lonlat_to_healpix(ra * units.deg, dec * units.deg, nside, order="nested"), dtype=np.int64)
+    found = np.unique(np.append(neighbours(middle, nside, order="nested"), middle))
+    return order, found[found >= 0].astype(np.int64)
+
+
+def cover(classify: Classify, max_ranges: int, max_order: int = MAX_ORDER, start: Pixels | None = None) -> Ranges:
     """Return at most `max_ranges` ranges around a region that is known only through `classify`.
 
     The edge is refined order by order: each halves the width of what is uncertain. The finest cover that
-    fits is returned; only if not even the first one fits are gaps closed instead.
+    fits is returned; only if not even the first one fits are gaps closed instead. Refinement begins with pixels of an
+    order known to hold the region, if given.
     """
-    first = _FIRST_ORDER if max_ranges >= _FIRST_FITS and max_order >= _FIRST_ORDER else 0
+    if start is not None and start[1].size <= max_ranges:
+        first, pixels = start
+        vectors = vectors_of_pixels(first, pixels)
+    else:
+        first = _FIRST_ORDER if max_ranges >= _FIRST_FITS and max_order >= _FIRST_ORDER else 0
+        pixels, vectors = _all_pixels(first)
     inside_lo, inside_hi = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     best = np.zeros(1, dtype=np.int64), np.full(1, N_CELLS, dtype=np.int64)
-    pixels, ra, dec = _all_pixels(first)
     for order in range(first, max_order + 1):
         if order > first:
-            ra, dec = centers_of_pixels(order, pixels)
-        touches, within = classify(ra, dec, pixel_radius_deg(order) + _SLACK_DEG)
+            vectors = vectors_of_pixels(order, pixels)
+        touches, within = classify(vectors, pixel_radius_deg(order) + _SLACK_DEG)
         shift = 2 * (MAX_ORDER - order)
         lo, hi = pixels << shift, (pixels + 1) << shift
         candidate = np.concatenate([inside_lo, lo[touches]]), np.concatenate([inside_hi, hi[touches]])
@@ -159,10 +202,10 @@ def cover(classify: Classify, max_ranges: int, max_order: int = MAX_ORDER) -> Ra
 
 
 @cache
-def _all_pixels(order: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return all pixels of an order and their centres [deg]."""
+def _all_pixels(order: int) -> tuple[NDArray[np.int64], Floats]:
+    """Return all pixels of an order and the unit vectors of their centres."""
     pixels = np.arange(12 * 4**order, dtype=np.int64)
-    ra, dec = centers_of_pixels(order, pixels)
-    for column in (pixels, ra, dec):
+    vectors = vectors_of_pixels(order, pixels)
+    for column in (pixels, vectors):
         column.setflags(write=False)
-    return pixels, ra, dec
+    return pixels, vectors

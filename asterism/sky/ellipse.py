@@ -185,9 +185,9 @@ class EllipseLocalization(Localization):
         reach = math.degrees(2.0 * math.asin(min(q * max(self._sigmas()) / 2.0, 1.0)))
         narrowest = min(self._sigmas())
 
-        def classify(
-            ra: NDArray[np.float64], dec: NDArray[np.float64], radius: float
-        ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        def classify(pixels: NDArray[np.float64], radius: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+            x, y, z = pixels
+            ra, dec = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
             near = separation_deg(self.ra, self.dec, ra, dec) <= reach + radius
             if reach + radius >= 170.0:
                 return near, np.zeros_like(near)

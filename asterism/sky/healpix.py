@@ -15,7 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from astropy import units
 from astropy_healpix import lonlat_to_healpix
-from astropy_healpix._core import healpix_nested_to_lonlat  # `healpix_to_lonlat` is ten times slower for few pixels
+from astropy_healpix._core import (  # `healpix_to_lonlat` is ten times slower for few pixels
+    healpix_nested_to_lonlat,
+    healpix_nested_to_xyz,
+)
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import override
 
@@ -90,6 +93,11 @@ def centers_of_pixels(
     """Return `pixel_centers` of pixels that are known to exist."""
     lon, lat = healpix_nested_to_lonlat(ipix, np.left_shift(1, order).astype(np.intc), 0.5, 0.5)
     return normalise_ra(np.degrees(lon)), np.asarray(np.degrees(lat), dtype=np.float64)
+
+
+def vectors_of_pixels(order: int, ipix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return unit vectors of the centres of pixels that are known to exist, shape (3, n)."""
+    return np.stack(healpix_nested_to_xyz(ipix, np.intc(1 << order), 0.5, 0.5))
 
 
 def uniq_to_order_ipix(uniq: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -6,11 +6,12 @@ Because every part falls outwards, so does their sum, and each credible region i
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 from typing_extensions import override
 
 from asterism.sky import vmf
@@ -19,6 +20,7 @@ from asterism.sky.healpix import MAX_ORDER, SKY_DEG2, Ranges, check_positions
 from asterism.sky.localization import DEG2_PER_SR, Localization, Nodes, check_level
 
 _RINGS, _SPOKES = 64, 48
+_SMALLEST, _RELATIVE = np.finfo(np.float64).tiny, 4 * np.finfo(np.float64).eps
 
 
 class RadialLocalization(Localization):
@@ -82,15 +84,20 @@ class RadialLocalization(Localization):
         return 2.0 * haversine(self.ra, self.dec, *check_positions(ra, dec))
 
     def _quantile(self, level: float) -> float:
-        """Return the versine that holds `level`: between those of the parts, found by bisection."""
+        """Return the versine that holds `level`."""
         check_level(level)
-        parts = self.parts()
-        bounds = [float(vmf.quantile(k, level)) for _, k in parts]
-        low, high = min(bounds), max(bounds)
-        while not math.isclose(low, high, rel_tol=1e-15):
-            middle = (low + high) / 2.0
-            if middle in (low, high):
-                break
-            inside = sum(w * vmf.held(k, middle) for w, k in parts)
-            low, high = (middle, high) if inside < level else (low, middle)
-        return high
+        return _quantile_of(self.parts(), level)
+
+
+@lru_cache(maxsize=256)
+def _quantile_of(parts: tuple[tuple[float, float], ...], level: float) -> float:
+    """Return the versine that holds `level`: between those of the parts."""
+    bounds = [float(vmf.quantile(k, level)) for _, k in parts]
+    low, high = min(bounds), max(bounds)
+
+    def missing(versine: float) -> float:
+        return level - sum(w * vmf.held(k, versine) for w, k in parts)
+
+    if low == high or missing(low) <= 0.0:
+        return low
+    return float(brentq(missing, low, high, xtol=_SMALLEST, rtol=_RELATIVE)) if missing(high) < 0.0 else high

@@ -79,7 +79,7 @@ def play(spark: SparkSession, driver: Driver, settings: Settings, plan: DemoPlan
     KeyboardInterrupt
         If `stop` is set meanwhile.
     """
-    rounds = rounds_of(driver, settings)
+    rounds = rounds_of(driver, settings, stop)
     with (
         receiving(settings) as (port, spool),
         playing(settings, plan) as generator,

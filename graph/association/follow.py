@@ -18,10 +18,12 @@ Judging is a function of graph and lake, so a round may be repeated or killed an
 from __future__ import annotations
 
 import math
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from neo4j import Driver, Session
 
@@ -64,6 +66,8 @@ class Associator:
         Steps 4 and 5 above; switched off only to show that pairs are then missed.
     rescore_seconds : float
         Time for re-scores in one round [s]; changed events are judged whatever the time.
+    stop : threading.Event
+        Ends a round before the next event; what is left is done in the next round, or by the next process.
     """
 
     driver: Driver
@@ -71,6 +75,7 @@ class Associator:
     rules: RuleSet
     wait_for_batches: bool = True
     rescore_seconds: float = math.inf
+    stop: threading.Event = field(default_factory=threading.Event)
     _known: dict[str, object] = field(default_factory=dict, init=False)
     _changed: set[str] = field(default_factory=set, init=False)
     _dirty: set[str] = field(default_factory=set, init=False)
@@ -101,7 +106,8 @@ class Associator:
                 return []
             self.sky.update(self._windows)
             self._windows.clear()
-            return [self._judge(session, event) for event in self._turn(events)]
+            turn = takewhile(lambda _: not self.stop.is_set(), self._turn(events))
+            return [self._judge(session, event) for event in turn]
 
     def news(self) -> bool:
         """Tell whether an event was announced, changed or retracted since the last round; cheap."""

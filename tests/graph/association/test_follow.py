@@ -77,6 +77,18 @@ def test_an_announcement_a_new_map_and_a_retraction_are_news_and_verdicts_are_no
     assert not follower.news()
 
 
+def test_a_round_that_is_told_to_stop_judges_no_further_event_and_the_next_one_does(night: Any) -> None:
+    night.batch(night.alerts(4, 200))
+    night.event(night.FIRST)
+    follower = associator(night)
+    follower.stop.set()
+    assert follower.round() == []
+    assert night.links() == set()
+    follower.stop.clear()
+    follower.round()
+    assert night.links() == night.expected(night.FIRST) != set()
+
+
 @pytest.mark.parametrize(("before", "after"), [(0.2, 0.9), (0.9, 0.2)])
 def test_what_is_seen_after_the_window_changes_no_verdict_whenever_it_is_made(
     night: Any, before: float, after: float

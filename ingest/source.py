@@ -129,6 +129,8 @@ class SourceOptions:
                 # What is fetched beyond the end of a range is thrown away, so little is fetched ahead.
                 "fetch.message.max.bytes": 2 * 2**20,
                 "queued.max.messages.kbytes": 4 * 2**10,
+                # By default a client whose queue is full pauses for a second: reading then mostly waits.
+                "fetch.queue.backoff.ms": 10,
                 "fetch.wait.max.ms": 100,
             }
         )

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from asterism.graph.reader import VISIBLE_OBJECT, StoreReader
-from asterism.graph.rows import CoincidenceRow, EventRow, LinkRow, LocalizationRow, NoticeRow, ObjectRow
+from asterism.graph.rows import EventRow, LinkRow, LocalizationRow, NoticeRow, ObjectRow
 
 _ALWAYS = 1.7976931348623157e308
 """A time after, and minus it before, all others."""
@@ -63,29 +62,6 @@ CALL (e) {{
   RETURN collect([{LocalizationRow.projection("l")}, n.key]) AS localizations
 }}
 RETURN key, localizations
-"""
-
-_COINCIDENCE = (
-    f"[{CoincidenceRow.projection('c')}, {EventRow.projection('startNode(c)')}, {EventRow.projection('endNode(c)')}]"
-)
-
-COINCIDENCES_OF_EVENTS = f"""
-UNWIND $keys AS key
-MATCH (e:Event {{key: key}})
-CALL (e) {{
-  MATCH (e)-[c:COINCIDENT_WITH]-(x:Event) WHERE c.open OR $closed
-  WITH c, x ORDER BY c.logOdds DESC, x.key, c.openedMjdTai LIMIT $first
-  RETURN collect({_COINCIDENCE}) AS coincidences
-}}
-RETURN key, coincidences
-"""
-
-COINCIDENCES_BY_PLACE = f"""
-UNWIND range(0, size($places) - 1) AS i
-WITH i, $places[i] AS place
-MATCH (:Event {{key: place[0]}})-[c:COINCIDENT_WITH {{firstLocalization: place[2], secondLocalization: place[3],
-       ruleSet: place[4]}}]->(:Event {{key: place[1]}})
-RETURN i, {_COINCIDENCE} AS coincidence
 """
 
 REGION_OF_EVENT = """
@@ -151,8 +127,7 @@ UNWIND range(0, size($places) - 1) AS i
 WITH i, $places[i] AS place
 MATCH (o:Object {{key: place[0]}})-[c:CANDIDATE_FOR {{localization: place[2], ruleSet: place[3]}}]->
       (e:Event {{key: place[1]}})
-WHERE {VISIBLE_OBJECT}
-WITH i, o, c, e ORDER BY c.openedMjdTai
+WHERE {VISIBLE_OBJECT} AND coalesce(c.openedMjdTai, 0.0) = place[4]
 RETURN i, {LinkRow.projection("c")} AS link, {ObjectRow.projection("o")} AS object, {EventRow.projection("e")} AS event
 """
 
@@ -268,8 +243,6 @@ class CandidatePage:
         return {**asdict(self.search), **page}
 
 
-Coincident = tuple[CoincidenceRow, EventRow, EventRow]
-"""A coincidence and its two events, in the direction of the link."""
 Ranked = tuple[LinkRow, ObjectRow, float, str]
 """A link, its object, the value it is sorted by, and what tells it from others of its object."""
 
@@ -319,23 +292,6 @@ class EventReader(StoreReader):
             for row in rows
         }
 
-    async def coincidences_of_events(
-        self, keys: Sequence[str], first: int, *, closed: bool
-    ) -> dict[str, list[Coincident]]:
-        """Return up to `first` links of each event to others, the largest odds first."""
-        asked = {"keys": list(dict.fromkeys(keys)), "first": first, "closed": closed}
-        rows = await self._read(COINCIDENCES_OF_EVENTS, asked)
-        return {row["key"]: [_coincident(values) for values in row["coincidences"]] for row in rows}
-
-    async def coincidences_by_place(
-        self, places: Sequence[tuple[str, str, str, str, str]]
-    ) -> list[Coincident | None]:
-        """Return the link of each (event, event, localization, localization, rule set); None where there is none."""
-        answers: list[Coincident | None] = [None] * len(places)
-        for row in await self._read(COINCIDENCES_BY_PLACE, {"places": [list(place) for place in places]}):
-            answers[row["i"]] = _coincident(row["coincidence"])
-        return answers
-
     async def region_record(self, key: str) -> tuple[str, str] | None:
         """Return key and record of the localization that holds for an event; None if there is none."""
         rows = await self._read(REGION_OF_EVENT, {"key": key})
@@ -361,9 +317,10 @@ class EventReader(StoreReader):
         return totals
 
     async def links_by_place(
-        self, places: Sequence[tuple[str, str, str, str]]
+        self, places: Sequence[tuple[str, str, str, str, float]]
     ) -> list[tuple[LinkRow, ObjectRow, EventRow] | None]:
-        """Return the last link of each (object, event, localization, rule set); None where none is to be shown."""
+        """Return the link of each (object, event, localization, rule set, time it was opened [MJD TAI]); None where
+        none is to be shown."""
         answers: list[tuple[LinkRow, ObjectRow, EventRow] | None] = [None] * len(places)
         for row in await self._read(LINKS_BY_PLACE, {"places": [list(place) for place in places]}):
             answers[row["i"]] = (
@@ -382,11 +339,6 @@ class EventReader(StoreReader):
             row["key"]: [(LinkRow.from_values(link), EventRow.from_values(values)) for link, values in row["links"]]
             for row in await self._read(LINKS_OF_OBJECTS, asked)
         }
-
-
-def _coincident(values: Sequence[Any]) -> Coincident:
-    link, first, second = values
-    return CoincidenceRow.from_values(link), EventRow.from_values(first), EventRow.from_values(second)
 
 
 def _bounds(search: EventSearch, after: tuple[float, str] | None) -> dict[str, object]:

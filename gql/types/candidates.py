@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from strawberry.types import Info
 
+from asterism.errors import IdError
 from asterism.gql.connections import Connection, Count, Edge, Position, encode_cursor, list_name, page_info
 from asterism.gql.loaders import MAX_ANNOTATIONS, RequestContext
-from asterism.gql.nodes import Node, link_key
+from asterism.gql.nodes import LINK_HINT, Node, link_key, split_link_key
 from asterism.gql.types.annotations import Annotation, annotation_of
 from asterism.gql.types.objects import Object, object_of
 from asterism.gql.types.scalars import Instant, instant
@@ -66,7 +67,7 @@ class EvidenceTerm:
 class Candidate(Node):
     """An object that may be the counterpart of an event."""
 
-    key: strawberry.ID = strawberry.field(description="object|event|localization|ruleSet")
+    key: strawberry.ID = strawberry.field(description="object|event|localization|ruleSet|MJD TAI it was opened")
     version: str = strawberry.field(description="Changes whenever anything stored of this link changes")
     event: Annotated[Event, strawberry.lazy("asterism.gql.types.events")]
     object: Object
@@ -124,8 +125,23 @@ class Candidate(Node):
 
 
 def candidate_key(object_key: str, event_key: str, link: LinkRow) -> str:
-    """Return the key of a link."""
-    return link_key(object_key, event_key, link.localization, link.rule_set)
+    """Return the key of a link: a pair has one for each time it was believed."""
+    return link_key(object_key, event_key, link.localization, link.rule_set, repr(link.opened_mjd_tai or 0.0))
+
+
+def split_candidate_key(key: str) -> tuple[str, str, str, str, float]:
+    """Return object, event, localization, rule set and time of opening [MJD TAI] a key is made of.
+
+    Raises
+    ------
+    IdError
+        If it is not made of them.
+    """
+    object_key, event_key, localization, rules, opened = split_link_key(key, 5)
+    try:
+        return object_key, event_key, localization, rules, float(opened)
+    except ValueError as error:
+        raise IdError(f"{opened!r:.40} is no time a candidate was opened at", hint=LINK_HINT) from error
 
 
 def candidate_version(link: LinkRow) -> str:

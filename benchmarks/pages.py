@@ -34,7 +34,7 @@ from benchmarks.notices import installation, percentile
 from benchmarks.region_maps import even_sky
 
 OBJECTS, LINKS, PAGE_ROWS = 1_000_000, 5_000, 50
-TURNS, QUICK_TURNS = 200, 40
+WARM_UP, TURNS, QUICK_TURNS = 100, 200, 40
 CLIENTS, CLIENT_PAGES, QUICK_CLIENT_PAGES = 32, 40, 5
 EVENT = "lvk:S1"
 ROW = """key ra dec lastMag lastBand lastDetection { mjdTai }
@@ -111,7 +111,7 @@ def time_pages(bench: Bench, client: httpx.Client, name: str, last: int) -> None
     """Time the first page and a late one in turns."""
     after = place_of_page(client, name, last)
     turns = QUICK_TURNS if bench.quick else TURNS
-    for _ in range(10):
+    for _ in range(WARM_UP):  # a server that has run for some minutes: the JVM compiles what is used often
         page(client, name, None)
     places = (None, after)
     taken = [[seconds_of(lambda place=place: page(client, name, place)) for place in places] for _ in range(turns)]

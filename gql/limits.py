@@ -20,7 +20,7 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
 )
-from strawberry.extensions import MaxTokensLimiter, SchemaExtension
+from strawberry.extensions import MaxTokensLimiter, SchemaExtension, ValidationCache
 from typing_extensions import override
 
 from asterism.gql.errors import IntrospectionError, TooCostlyError, TooDeepError, TooManyAliasesError
@@ -32,6 +32,8 @@ MAX_INTROSPECTION_DEPTH = 20
 MAX_ALIASES = 30
 MAX_ROWS = 20_000
 """Most rows one request may ask the store for."""
+MAX_DOCUMENTS = 64
+"""Documents that are remembered parsed and validated; one of `MAX_TOKENS` takes about a megabyte."""
 MAX_BODY_BYTES = 262_144
 REQUEST_SECONDS = 30.0
 """Time one request is given [s]; each of its reads has less (`asterism.graph.reader.QUERY_SECONDS`)."""
@@ -128,6 +130,21 @@ class QueryLimits(MaxTokensLimiter):
             if shape.aliases > MAX_ALIASES:
                 raise TooManyAliasesError(f"the query has {shape.aliases} aliases, {MAX_ALIASES} are allowed")
         yield
+
+
+class KnownDocuments(ValidationCache):
+    """Validate a document that comes again only once; the parser remembers as many.
+
+    Errors are handed out in a list of its own to each request: the schema replaces them by what the client may see.
+    """
+
+    @override
+    def on_validate(self) -> Iterator[None]:
+        """Take over what is known of the parsed document."""
+        for _ in super().on_validate():
+            context = self.execution_context
+            context.pre_execution_errors = [*(context.pre_execution_errors or [])]
+            yield
 
 
 class NoIntrospection(SchemaExtension):

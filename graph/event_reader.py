@@ -69,6 +69,10 @@ MATCH (e:Event {key: $key}) MATCH (l:Localization {key: e.currentLocalization})
 RETURN l.key AS key, l.record AS record
 """
 
+_HAS_HOST = """EXISTS { MATCH (o)-[m:MATCHES|HOSTED_BY]->(g:CatalogSource)
+         WHERE (type(m) = 'HOSTED_BY' OR g.class = 'galaxy') AND ($showNonpublic OR coalesce(m.public, true)) }"""
+
+# A subquery is looked at only where its filter is asked for: beside an OR, not inside a comparison.
 _CANDIDATES = f"""
   MATCH (e)<-[c:CANDIDATE_FOR]-(o:Object)
   WHERE c.ruleSet = coalesce(page.rule_set, e.ruleSet)
@@ -87,8 +91,7 @@ _CANDIDATES = f"""
     AND {VISIBLE_OBJECT}
     AND (page.class_name IS NULL OR EXISTS {{ MATCH (o)-[:CLASSIFIED_AS]->(k:Classification)
          WHERE k.current AND k.class = page.class_name AND ($showNonpublic OR k.public) }})
-    AND (page.has_host IS NULL OR page.has_host = EXISTS {{ MATCH (o)-[m:MATCHES|HOSTED_BY]->(g:CatalogSource)
-         WHERE (type(m) = 'HOSTED_BY' OR g.class = 'galaxy') AND ($showNonpublic OR coalesce(m.public, true)) }})
+    AND (NOT page.with_host OR {_HAS_HOST}) AND (NOT page.without_host OR NOT {_HAS_HOST})
     AND (page.host IS NULL OR EXISTS {{ MATCH (o)-[m:MATCHES|HOSTED_BY]->(:CatalogSource {{key: page.host}})
          WHERE $showNonpublic OR coalesce(m.public, true) }})
 """
@@ -240,7 +243,8 @@ class CandidatePage:
     def parameters(self) -> dict[str, object]:
         """Return what the query reads."""
         page = {"event_key": self.event_key, "least_log_l": self.least_log_l, "after": self.after}
-        return {**asdict(self.search), **page}
+        hosts = {"with_host": self.search.has_host is True, "without_host": self.search.has_host is False}
+        return {**asdict(self.search), **hosts, **page}
 
 
 Ranked = tuple[LinkRow, ObjectRow, float, str]

@@ -51,6 +51,26 @@ async def _vetting_history(root: strawberry.Parent[Candidate], info: Info[Reques
     return [said for said in await _annotations(root, info) if said.kind == VETTING]
 
 
+def _version(root: strawberry.Parent[Candidate]) -> str:
+    return candidate_version(root.link)
+
+
+def _terms(root: strawberry.Parent[Candidate]) -> list[EvidenceTerm]:
+    values = {
+        "position": root.link.log_position,
+        "time": root.link.log_time,
+        "background": root.link.log_background,
+        "fade": root.link.log_fade,
+        "persistence": root.link.log_persistence,
+        "distance": root.link.log_distance,
+        "coincidence": root.link.log_coincidence,
+    }
+    return [
+        EvidenceTerm(name=name, value=values[name], unit=unit, meaning=meaning)
+        for name, (unit, meaning) in TERMS.items()
+    ]
+
+
 @strawberry.type(description="A factor of the likelihood ratio L of a candidate.")
 class EvidenceTerm:
     """A factor of the likelihood ratio."""
@@ -68,7 +88,10 @@ class Candidate(Node):
     """An object that may be the counterpart of an event."""
 
     key: strawberry.ID = strawberry.field(description="object|event|localization|ruleSet|MJD TAI it was opened")
-    version: str = strawberry.field(description="Changes whenever anything stored of this link changes")
+    link: strawberry.Private[LinkRow]
+    version: str = strawberry.field(
+        resolver=_version, description="Changes whenever anything stored of this link changes"
+    )
     event: Annotated[Event, strawberry.lazy("asterism.gql.types.events")]
     object: Object
     probability: float | None = strawberry.field(
@@ -84,7 +107,7 @@ class Candidate(Node):
     log_l: float = strawberry.field(
         description="Natural logarithm of the likelihood ratio of counterpart to unrelated object"
     )
-    terms: list[EvidenceTerm] = strawberry.field(description="What log L is the sum of.")
+    terms: list[EvidenceTerm] = strawberry.field(resolver=_terms, description="What log L is the sum of.")
     level: float | None = strawberry.field(
         description="Smallest credible level of the localization that holds the object, 0 .. 1"
     )
@@ -146,7 +169,7 @@ def split_candidate_key(key: str) -> tuple[str, str, str, str, float]:
 
 def candidate_version(link: LinkRow) -> str:
     """Return a short text that differs whenever a link does."""
-    return hashlib.sha256(repr(astuple(link)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(link).encode()).hexdigest()[:16]
 
 
 def candidate_of(event: Event, link: LinkRow, target: Object) -> Candidate:
@@ -154,14 +177,13 @@ def candidate_of(event: Event, link: LinkRow, target: Object) -> Candidate:
     belief = posterior(event.row, link)
     return Candidate(
         key=strawberry.ID(candidate_key(target.key, event.key, link)),
-        version=candidate_version(link),
+        link=link,
         event=event,
         object=target,
         probability=None if belief is None else belief.value,
         probability_low=None if belief is None else belief.low,
         probability_high=None if belief is None else belief.high,
         log_l=link.log_l,
-        terms=_terms(link),
         level=link.level,
         searched_area_deg2=link.searched_area_deg2,
         delay_days=link.delay_days,
@@ -250,19 +272,3 @@ def candidate_page(
 
 def _reaches(belief: Posterior | None, min_probability: float) -> bool:
     return belief is not None and belief.value >= min_probability
-
-
-def _terms(link: LinkRow) -> list[EvidenceTerm]:
-    values = {
-        "position": link.log_position,
-        "time": link.log_time,
-        "background": link.log_background,
-        "fade": link.log_fade,
-        "persistence": link.log_persistence,
-        "distance": link.log_distance,
-        "coincidence": link.log_coincidence,
-    }
-    return [
-        EvidenceTerm(name=name, value=values[name], unit=unit, meaning=meaning)
-        for name, (unit, meaning) in TERMS.items()
-    ]

@@ -1,8 +1,8 @@
 """Coincidences as ``COINCIDENT_WITH``: one link per two localizations and rule set, never deleted.
 
 A link is open while both localizations are current, both events active and real, and the odds above the rule set's
-least. Only `graph associate` writes these links; writing the same again changes nothing
-and is told to nobody.
+least. Only `graph associate` writes these links; writing the same again changes nothing and is told to
+nobody.
 """
 
 from __future__ import annotations

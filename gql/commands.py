@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from typing import Any
@@ -103,8 +104,14 @@ class Server(uvicorn.Server):
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then print the address."""
+        """Start, then print the address.
+
+        What is loaded by then stays. The garbage collector need not look through it again and again: that took 0.1 s
+        every thirty pages.
+        """
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
         if self.started and sockets:
             url = url_of(sockets[0])
             document: dict[str, Any] = {"url": url, "graphql": f"{url}/graphql", "pid": os.getpid()}

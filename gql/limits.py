@@ -20,7 +20,7 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
 )
-from strawberry.extensions import MaxTokensLimiter, SchemaExtension, ValidationCache
+from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from typing_extensions import override
 
 from asterism.gql.errors import IntrospectionError, TooCostlyError, TooDeepError, TooManyAliasesError
@@ -130,21 +130,6 @@ class QueryLimits(MaxTokensLimiter):
             if shape.aliases > MAX_ALIASES:
                 raise TooManyAliasesError(f"the query has {shape.aliases} aliases, {MAX_ALIASES} are allowed")
         yield
-
-
-class KnownDocuments(ValidationCache):
-    """Validate a document that comes again only once; the parser remembers as many.
-
-    Errors are handed out in a list of its own to each request: the schema replaces them by what the client may see.
-    """
-
-    @override
-    def on_validate(self) -> Iterator[None]:
-        """Take over what is known of the parsed document."""
-        for _ in super().on_validate():
-            context = self.execution_context
-            context.pre_execution_errors = [*(context.pre_execution_errors or [])]
-            yield
 
 
 class NoIntrospection(SchemaExtension):

@@ -14,9 +14,6 @@ ingest, and the calls to the store are counted at the driver.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
 import sys
 import threading
 import time
@@ -28,15 +25,11 @@ from typing import IO, Any
 
 import httpx
 import numpy as np
-import pyarrow as pa
-from neo4j import AsyncDriver, Driver
 
-from asterism.gql.app import create_app
 from asterism.graph.connection import connect
 from asterism.ids import make_key
 from asterism.ingest.reconcile import packets_received
 from asterism.lake import Lake
-from asterism.records import DETECTION
 from asterism.settings import Settings
 from asterism.simulate.identifiers import Identifiers
 from asterism.simulate.measurement import SimulatedDetection
@@ -46,14 +39,13 @@ from asterism.simulate.publish import publish
 from asterism.simulate.skymaps import map_fits
 from asterism.simulate.stream import Message
 from asterism.simulate.truth import MessageTruth, Outcome
-from asterism.times import mjd_tai_to_iso, night_of
+from asterism.times import mjd_tai_to_iso
+from benchmarks.api_site import DAYS, T0, TOPIC, child, detections, fill, first_line, store_calls
 from benchmarks.harness import Bench, machine
 from benchmarks.notices import installation, percentile
-from benchmarks.region_maps import Sky, arc_map, even_sky
+from benchmarks.region_maps import arc_map, even_sky
 
-OBJECTS, RATE, TOPIC = 1_000_000, 333, "bench"
-T0, DAYS = 61_000.0, 5.0
-"""Time of the first event, MJD TAI, and days after it in which objects were first seen."""
+OBJECTS, RATE = 1_000_000, 333
 AREAS, LARGEST = (30, 100, 1000), 10_000
 NOTICES, QUICK_NOTICES, LARGE_NOTICES, PAGES = 12, 4, 3, 100
 APART_SECONDS, LOOK_SECONDS, LONGEST_SECONDS = 4.0, 0.1, 120.0
@@ -62,60 +54,6 @@ query Page($key: ID!) { event(key: $key) { key pNone nCandidates candidates(firs
   probability logL nChance terms { name value } object { key ra dec firstDetection { mjdTai } lastMag }
 } } } } }
 """
-
-
-def detections(sky: Sky, seed: int) -> pa.Table:
-    """Return one alert of each object; neighbours are seen by the same exposures, three nights of five."""
-    rng = np.random.default_rng(seed)
-    number = len(sky)
-    field = sky.hpx29 >> (2 * (29 - 3))
-    visit = rng.integers(0, 3, number)
-    mjd = T0 + DAYS * ((field * 7 + visit * 311) % 1000 + 0.5) / 1000.0
-    names = np.arange(number).astype(str)
-    columns: dict[str, Any] = {
-        "alertKey": np.char.add("lsst:", names),
-        "sourceId": names,
-        "objectKey": np.char.add("lsst:", names),
-        "objectId": names,
-        "survey": np.full(number, "lsst"),
-        "mjdTai": mjd,
-        "night": night_of(mjd, 12.0),
-        "ra": sky.ra,
-        "dec": sky.dec,
-        "hpx29": sky.hpx29,
-        "band": np.full(number, "r"),
-        "isPositive": np.ones(number, dtype=np.bool_),
-        "flux": np.full(number, 3630.8),
-        "mag": rng.uniform(18.0, 23.0, number),
-        "magErr": np.full(number, 0.1),
-        "limitMag": np.full(number, 24.0),
-        "reliability": rng.uniform(0.6, 1.0, number),
-        "public": np.ones(number, dtype=np.bool_),
-        "topic": np.full(number, "fill"),
-        "partition": np.zeros(number, dtype=np.int32),
-        "offset": np.arange(number),
-    }
-    filled = [pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(number, f.type) for f in DETECTION]
-    return pa.table(filled, schema=DETECTION)
-
-
-def fill(settings: Settings, driver: Driver, alerts: pa.Table, batch: int = 10_000) -> None:
-    """Write the alerts into lake and graph; the graph gets what the writer would have made, by CREATE."""
-    Lake(settings.lake_path).write_detections(alerts, "fill")
-    ours = ["objectKey", "ra", "dec", "hpx29", "mjdTai", "mag", "sourceId", "night", "reliability", "band", "magErr"]
-    statement = (
-        "UNWIND $rows AS r CREATE (o:Object {key: r[0], survey: 'lsst', objectId: r[6], public: true, ra: r[1], "
-        "dec: r[2], hpx29: r[3], firstMjdTai: r[4], firstAlertMjdTai: r[4], lastMjdTai: r[4], lastBand: r[9], "
-        "lastMag: r[5], lastAlertKey: r[0], provisional: true})-[:HAS_ALERT]->(:Alert {key: r[0], objectKey: r[0], "
-        "survey: 'lsst', sourceId: r[6], mjdTai: r[4], night: r[7], ra: r[1], dec: r[2], hpx29: r[3], band: r[9], "
-        "isPositive: true, flux: 3630.8, mag: r[5], magErr: r[10], reliability: r[8], public: true})"
-    )
-    with driver.session() as session:
-        for start in range(0, alerts.num_rows, batch):
-            part = alerts.slice(start, batch).select(ours)
-            rows = [list(row) for row in zip(*(column.to_pylist() for column in part.columns), strict=True)]
-            session.run(statement, rows=rows).consume()
-        session.run("CALL db.awaitIndexes(300)").consume()
 
 
 def packets(seed: int) -> Iterator[Message]:
@@ -133,21 +71,6 @@ def packets(seed: int) -> Iterator[Message]:
         truth = MessageTruth(Outcome.ALERT, make_key("ztf", one.source_id), key, None, public=True)
         yield Message(TOPIC, key.encode(), ztf_packet(one), truth)
         number += 1
-
-
-@contextmanager
-def child(arguments: Sequence[str], settings: Settings, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``asterism`` with some arguments on a home; ask it to stop with the block."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ASTERISM_")}
-    environment |= {"ASTERISM_HOME": str(settings.home), "ASTERISM_LOG_LEVEL": "INFO"}
-    environment |= {"ASTERISM_KAFKA_TOPICS": json.dumps([TOPIC])}
-    command = [sys.executable, "-m", "asterism", *arguments]
-    process = subprocess.Popen(command, env=environment, cwd=settings.home, stdout=subprocess.PIPE, stderr=log)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(180)
 
 
 @contextmanager
@@ -207,6 +130,19 @@ class Api:
             time.sleep(LOOK_SECONDS)
         raise RuntimeError(f"{event} has no ranked page after {waited:.0f} s")
 
+    def seconds_of_page(self, event: str) -> float:
+        """Return how long one page takes [s].
+
+        Raises
+        ------
+        RuntimeError
+            If there is none.
+        """
+        start = time.perf_counter()
+        if self.page(event) is None:
+            raise RuntimeError(f"{event} lost its candidates")
+        return time.perf_counter() - start
+
 
 def announce(spool: Path, area: int, number: int) -> tuple[str, float]:
     """Put an LVK alert into the spool folder; return its event's key, and when it had its final name (monotonic)."""
@@ -218,29 +154,6 @@ def announce(spool: Path, area: int, number: int) -> tuple[str, float]:
     hidden.write_bytes(payload)
     hidden.rename(final)
     return make_key("lvk", name), time.monotonic()
-
-
-async def store_calls(settings: Settings, event: str) -> int:
-    """Return how many calls to the store one page takes, counted at the driver."""
-    calls, real = 0, AsyncDriver.execute_query
-
-    async def counted(self: AsyncDriver, *arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        return await real(self, *arguments, **named)
-
-    app = create_app(settings)
-    AsyncDriver.execute_query = counted  # type: ignore[method-assign]
-    try:
-        async with app.router.lifespan_context(app):
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-                answer = await client.post("/graphql", json={"query": PAGE, "variables": {"key": event}})
-    finally:
-        AsyncDriver.execute_query = real  # type: ignore[method-assign]
-    if len(answer.json()["data"]["event"]["candidates"]["edges"]) != 50:
-        raise RuntimeError("the page is not full")
-    return calls
 
 
 def measure(bench: Bench, settings: Settings, log: IO[bytes]) -> None:
@@ -271,39 +184,17 @@ def measure(bench: Bench, settings: Settings, log: IO[bytes]) -> None:
             events.append(event)
             time.sleep(max(0.0, since + APART_SECONDS - time.monotonic()))
         rate = (packets_received(lake) - before) / (time.monotonic() - begun)
-        pages = [timed_page(api, events[number % len(events)]) for number in range(PAGES)]
+        pages = [api.seconds_of_page(events[number % len(events)]) for number in range(PAGES)]
     for area, seconds in took.items():
         if seconds:
             bench.state(f"notice_to_page_{area}_p95", percentile([*seconds, *seconds], 95), "s")
             bench.state(f"notice_to_page_{area}_median", percentile([*seconds, *seconds], 50), "s")
     bench.state("page_p95", 1000.0 * percentile(pages, 95), "ms")
     bench.state("page_p50", 1000.0 * percentile(pages, 50), "ms")
-    bench.state("store_calls", asyncio.run(store_calls(settings, events[2])), "calls")
+    calls = store_calls(settings, PAGE, {"key": events[2]}, lambda data: data["event"]["candidates"]["edges"], 50)
+    bench.state("store_calls", asyncio.run(calls), "calls")
     bench.facts |= {"ingested_per_s": round(rate, 1), "events": len(turns) + 1, "load": machine()["load_1min"]}
     bench.facts["seconds"] = {str(area): [round(s, 2) for s in seconds] for area, seconds in took.items()}
-
-
-def timed_page(api: Api, event: str) -> float:
-    """Return how long one page takes [s]."""
-    start = time.perf_counter()
-    if api.page(event) is None:
-        raise RuntimeError(f"{event} lost its candidates")
-    return time.perf_counter() - start
-
-
-def first_line(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """Return what a child says first.
-
-    Raises
-    ------
-    RuntimeError
-        If it ends instead.
-    """
-    line = b"" if process.stdout is None else process.stdout.readline()
-    if not line:
-        raise RuntimeError("a child did not start; what it said is in the log")
-    said: dict[str, Any] = json.loads(line)
-    return said
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -313,7 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         alerts = detections(even_sky(bench.size(OBJECTS), 8), 8)
         start = time.monotonic()
         with connect(settings) as driver:
-            fill(settings, driver, alerts)
+            Lake(settings.lake_path).write_detections(alerts, "fill")
+            fill(driver, alerts)
         bench.facts = {"objects": alerts.num_rows, "fill_s": round(time.monotonic() - start, 1), "rate_per_s": RATE}
         log = Path(name) / "children.log"
         try:

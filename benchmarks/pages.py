@@ -6,41 +6,37 @@ pages show and for as many others again; the remaining objects have none, as mos
 
 Stated are the 95th percentile of first pages, what page 100 takes beside page 1 (they take turns, so that what a
 neighbour does to the machine happens to both), the calls to the store that one page takes, counted at the driver, and
-pages per second with 32 clients at once. The objects listed carry no alerts: no page reads them.
+pages per second with 32 clients at once. Every object has one alert.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-import numpy as np
-from neo4j import AsyncDriver, Driver
+import pyarrow as pa
+from neo4j import Driver
 
-from asterism.gql.app import create_app
 from asterism.graph.connection import connect
-from asterism.settings import Settings
 from asterism.sky.circle import CircleLocalization
-from asterism.sky.healpix import hpx29
+from benchmarks.api_site import T0, child, detections, fill, first_line, seconds_of, store_calls
 from benchmarks.harness import Bench
 from benchmarks.notices import installation, percentile
+from benchmarks.region_maps import even_sky
 
 OBJECTS, LINKS, PAGE_ROWS = 1_000_000, 5_000, 50
-TURNS, QUICK_TURNS = 200, 40
+WARM_UP, TURNS, QUICK_TURNS = 100, 200, 40
 CLIENTS, CLIENT_PAGES, QUICK_CLIENT_PAGES = 32, 40, 5
-EVENT, T0 = "lvk:S1", 61_000.0
+EVENT = "lvk:S1"
 ROW = """key ra dec lastMag lastBand lastDetection { mjdTai }
 host { separationArcsec source { key redshift distanceMpc } }
 classification { className probability module }"""
@@ -51,11 +47,6 @@ QUERIES = {
   pageInfo {{ hasNextPage endCursor }} edges {{ node {{ {ROW} }} }} }} }}""",
 }
 
-_FILL_OBJECTS = """
-UNWIND $rows AS r
-CREATE (:Object {key: r[0], survey: 'lsst', objectId: r[1], public: true, ra: r[2], dec: r[3], hpx29: r[4],
-  firstMjdTai: r[5], lastMjdTai: r[5] + 1.0, lastBand: 'r', lastMag: r[6], nDetections: 3, lastAlertKey: r[0]})
-"""
 _FILL_EVIDENCE = """
 UNWIND $keys AS key
 MATCH (o:Object {key: key})
@@ -67,6 +58,7 @@ CREATE (o)-[:CLASSIFIED_AS]->(:Classification {key: key + ':fade:1:' + o.objectI
   current: true})
 """
 _FILL_EVENT = """
+CREATE (:Localization {key: $localization, current: true, record: $record, area90: 78.5})
 CREATE (e:Event {key: $event, kind: 'gw', standing: 'real', state: 'active', version: 1, t0MjdTai: $t0,
   currentLocalization: $localization, scoredLocalization: $localization, ruleSet: 'asterism-1', logSumL: 5.0,
   nCandidates: size($keys), nOverflow: 0, q: 0.3})
@@ -78,46 +70,15 @@ CREATE (o)-[:CANDIDATE_FOR {localization: $localization, ruleSet: 'asterism-1', 
 """
 
 
-def keys_of(count: int) -> list[str]:
-    """Return the keys of the objects, in their order."""
-    return [f"lsst:{10**15 + number}" for number in range(count)]
-
-
-def fill(driver: Driver, count: int, links: int, batch: int = 20_000) -> None:
-    """Write objects evenly over the sky, evidence on the first of them and an event with links to them."""
-    rng = np.random.default_rng(5)
-    ra, dec = rng.uniform(0.0, 360.0, count), np.degrees(np.arcsin(rng.uniform(-1.0, 1.0, count)))
-    columns = (hpx29(ra, dec), rng.uniform(T0, T0 + 5.0, count), rng.uniform(18.0, 23.0, count))
-    cells, first, mag = (column.tolist() for column in columns)
-    keys = keys_of(count)
-    names = [key.partition(":")[2] for key in keys]
-    rows = list(zip(keys, names, ra.tolist(), dec.tolist(), cells, first, mag, strict=True))
-    localization = CircleLocalization(150.0, 2.0, 5.0, 0.9)
+def fill_pages(driver: Driver, alerts: pa.Table, links: int) -> None:
+    """Write objects, evidence on the first of them by key, and an event with links to these."""
+    fill(driver, alerts)
+    keys = sorted(alerts["objectKey"].to_pylist())
+    record = json.dumps(CircleLocalization(150.0, 2.0, 5.0, 0.9).as_record())
     with driver.session() as session:
-        for start in range(0, count, batch):
-            session.run(_FILL_OBJECTS, rows=[list(row) for row in rows[start : start + batch]]).consume()
         session.run(_FILL_EVIDENCE, keys=keys[: 2 * links]).consume()
-        session.run(
-            "CREATE (:Localization {key: 'map:0', current: true, record: $record, area90: 78.5})",
-            record=json.dumps(localization.as_record()),
-        ).consume()
-        session.run(_FILL_EVENT, event=EVENT, t0=T0, localization="map:0", keys=keys[:links]).consume()
+        session.run(_FILL_EVENT, event=EVENT, t0=T0, localization="map:0", record=record, keys=keys[:links]).consume()
         session.run("CALL db.awaitIndexes(300)").consume()
-
-
-@contextmanager
-def served(settings: Settings) -> Iterator[str]:
-    """Run ``asterism serve`` on a home and give its address."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ASTERISM_")}
-    environment |= {"ASTERISM_HOME": str(settings.home), "ASTERISM_LOG_LEVEL": "WARNING"}
-    command = [sys.executable, "-m", "asterism", "serve", "--port", "0", "--json"]
-    process = subprocess.Popen(command, env=environment, cwd=settings.home, stdout=subprocess.PIPE)
-    try:
-        line = b"" if process.stdout is None else process.stdout.readline()
-        yield json.loads(line)["url"]
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def page(client: httpx.Client, name: str, after: str | None) -> Any:
@@ -146,20 +107,14 @@ def place_of_page(client: httpx.Client, name: str, number: int) -> str | None:
     return after
 
 
-def seconds_of(client: httpx.Client, name: str, after: str | None) -> float:
-    """Return how long one page takes [s]."""
-    start = time.perf_counter()
-    page(client, name, after)
-    return time.perf_counter() - start
-
-
 def time_pages(bench: Bench, client: httpx.Client, name: str, last: int) -> None:
     """Time the first page and a late one in turns."""
     after = place_of_page(client, name, last)
     turns = QUICK_TURNS if bench.quick else TURNS
-    for _ in range(10):
+    for _ in range(WARM_UP):  # a server that has run for some minutes: the JVM compiles what is used often
         page(client, name, None)
-    taken = [(seconds_of(client, name, None), seconds_of(client, name, after)) for _ in range(turns)]
+    places = (None, after)
+    taken = [[seconds_of(lambda place=place: page(client, name, place)) for place in places] for _ in range(turns)]
     first, late = ([1000.0 * seconds for seconds in column] for column in zip(*taken, strict=True))
     bench.state(f"{name}_first_p50", statistics.median(first), "ms")
     bench.state(f"{name}_first_p95", percentile(first, 95), "ms")
@@ -173,7 +128,7 @@ def time_crowd(bench: Bench, url: str, name: str) -> None:
 
     def one(_number: int) -> list[float]:
         with httpx.Client(base_url=url, timeout=120.0) as client:
-            return [seconds_of(client, name, None) for _ in range(each)]
+            return [seconds_of(lambda: page(client, name, None)) for _ in range(each)]
 
     start = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -181,29 +136,6 @@ def time_crowd(bench: Bench, url: str, name: str) -> None:
     bench.state(f"{name}_crowd_rate", len(taken) / (time.perf_counter() - start), "pages/s")
     bench.state(f"{name}_crowd_p50", statistics.median(taken), "ms")
     bench.state(f"{name}_crowd_p99", percentile(taken, 99), "ms")
-
-
-async def store_calls(settings: Settings, name: str) -> int:
-    """Return how many calls to the store one page takes, counted at the driver."""
-    calls, real = 0, AsyncDriver.execute_query
-
-    async def counted(self: AsyncDriver, *arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        return await real(self, *arguments, **named)
-
-    app = create_app(settings)
-    AsyncDriver.execute_query = counted  # type: ignore[method-assign]
-    try:
-        async with app.router.lifespan_context(app):
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-                answer = await client.post("/graphql", json={"query": QUERIES[name]})
-    finally:
-        AsyncDriver.execute_query = real  # type: ignore[method-assign]
-    if len(answer.json()["data"]["page"]["edges"]) != PAGE_ROWS:
-        raise RuntimeError("the page is not full")
-    return calls
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -214,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with TemporaryDirectory(prefix="asterism-pages-") as folder, installation(Path(folder)) as settings:
         start = time.perf_counter()
         with connect(settings) as driver:
-            fill(driver, count, links)
+            fill_pages(driver, detections(even_sky(count, 5), 5), links)
         bench.facts = {
             "objects": count,
             "links": links,
@@ -223,12 +155,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "last_page": last,
             "clients": CLIENTS,
         }
-        with served(settings) as url, httpx.Client(base_url=url, timeout=60.0) as client:
-            for name in QUERIES:
-                time_pages(bench, client, name, last)
-                time_crowd(bench, url, name)
-        for name in QUERIES:
-            bench.state(f"{name}_store_calls", asyncio.run(store_calls(settings, name)), "calls")
+        with child(["serve", "--port=0", "--json"], settings, None, "WARNING") as server:
+            url = first_line(server)["url"]
+            with httpx.Client(base_url=url, timeout=60.0) as client:
+                for name in QUERIES:
+                    time_pages(bench, client, name, last)
+                    time_crowd(bench, url, name)
+        for name, query in QUERIES.items():
+            calls = store_calls(settings, query, {}, lambda data: data["page"]["edges"], PAGE_ROWS)
+            bench.state(f"{name}_store_calls", asyncio.run(calls), "calls")
     return bench.finish()
 
 

@@ -131,33 +131,18 @@ def create_app(settings: Settings) -> Starlette:
     settings : Settings
         Address of Neo4j, visibility, and the address that will be listened on.
     """
-    local = is_loopback(settings.api_host)
-    names = ["127.0.0.1", "localhost", "[::1]", settings.api_host] if local else ["*"]
     schema = make_schema(introspection=settings.api_introspection)
     gate = Gate(settings)
+    local = is_loopback(settings.api_host)
     view = GraphQLView(schema, gate, show_ide=local if settings.api_graphiql is None else settings.api_graphiql)
     door = CypherDoor(settings, admit=lambda request: require(request, Scope.CYPHER).name)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_driver(settings) as driver, contextlib.AsyncExitStack() as closing:
-            closing.callback(door.close)
-            database, shown = settings.neo4j_database, settings.show_nonpublic
-            readers = app.state.readers = Readers.of(driver, database, show_nonpublic=shown)
-            feed = ChangeFeed(readers.changes)
-            app.state.services = Services(settings, feed)
-            app.state.schema, app.state.settings = schema, settings
-            app.state.gate, app.state.desk = gate, Desk(settings)
-            desk: Desk = app.state.desk
-            keeping_up = asyncio.create_task(desk.keep_up())
-            try:
+        app.state.schema, app.state.settings, app.state.gate = schema, settings, gate
+        with contextlib.closing(door):
+            async with _opened(app):
                 yield
-            finally:
-                keeping_up.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await keeping_up
-                desk.close()
-                await feed.close()
 
     return Starlette(
         routes=[
@@ -170,21 +155,46 @@ def create_app(settings: Settings) -> Starlette:
             Route("/readyz", _readyz),
             Route("/metrics", _metrics),
         ],
-        middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=names),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.api_cors_origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["authorization", "content-type"],
-                expose_headers=["retry-after"],
-            ),
-            Middleware(Authentication, gate=gate),
-            Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES),
-        ],
+        middleware=_middleware(settings, gate),
         exception_handlers={AsterismError: refuse},
         lifespan=lifespan,
     )
+
+
+@contextlib.asynccontextmanager
+async def _opened(app: Starlette) -> AsyncIterator[None]:
+    """Keep what requests need open: readers, services and the desk, which brings acts into the graph meanwhile."""
+    settings: Settings = app.state.settings
+    async with open_driver(settings) as driver:
+        readers = Readers.of(driver, settings.neo4j_database, show_nonpublic=settings.show_nonpublic)
+        feed, desk = ChangeFeed(readers.changes), Desk(settings)
+        app.state.readers, app.state.services, app.state.desk = readers, Services(settings, feed), desk
+        keeping_up = asyncio.create_task(desk.keep_up())
+        try:
+            yield
+        finally:
+            keeping_up.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeping_up
+            desk.close()
+            await feed.close()
+
+
+def _middleware(settings: Settings, gate: Gate) -> list[Middleware]:
+    local = is_loopback(settings.api_host)
+    names = ["127.0.0.1", "localhost", "[::1]", settings.api_host] if local else ["*"]
+    return [
+        Middleware(TrustedHostMiddleware, allowed_hosts=names),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.api_cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"],
+            expose_headers=["retry-after"],
+        ),
+        Middleware(Authentication, gate=gate),
+        Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES),
+    ]
 
 
 async def _healthz(_request: Request) -> Response:

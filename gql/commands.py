@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from typing import Any
@@ -58,7 +59,10 @@ def serve(host: str | None, port: int | None, public: bool, as_json: bool) -> No
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
+    """Return a listening socket; what it accepts sends at once (TCP_NODELAY).
+
+    A response is written in two pieces, and the second would wait up to 40 ms until the client acknowledges the first:
+    asyncio turns that off only for sockets that were made with their protocol's number.
 
     Raises
     ------
@@ -67,7 +71,9 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         raise ServeError(
             f"cannot listen on {host} port {port}: {error.strerror or error}",
@@ -98,8 +104,14 @@ class Server(uvicorn.Server):
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then print the address."""
+        """Start, then print the address.
+
+        What is loaded by then stays. The garbage collector need not look through it again and again: that took 0.1 s
+        every thirty pages.
+        """
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
         if self.started and sockets:
             url = url_of(sockets[0])
             document: dict[str, Any] = {"url": url, "graphql": f"{url}/graphql", "pid": os.getpid()}

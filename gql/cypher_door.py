@@ -62,8 +62,9 @@ T = TypeVar("T")
 Admit = Callable[[Request], str]
 """Return the name of the caller, for the log; raise an `AccessError` if it may not ask."""
 
-GRACE_SECONDS = 2.0
-"""How much longer than its limit a query is waited for: the server stops it between two rows [s]."""
+GRACE_SECONDS = 1.0
+"""How much longer than its limit a query is waited for [s]: the server looks for overdue ones twice a second and stops
+them between two rows. Then the client is answered, whatever the server does."""
 WAIT_SECONDS = 2.0
 """How long a request waits for a place [s]."""
 _LOGGED_CHARACTERS = 2000

@@ -1,7 +1,7 @@
 """Answers of the Cypher door in the format a client accepts.
 
 JSON and JSON lines go out as rows come. CSV and Arrow have no place to say that rows were left out or that the rest
-failed, and Arrow needs its types first: they are made whole (an answer is bounded) and a header says the former.
+failed, and Arrow needs its types first: they are made whole (32 MiB at most), and a header says the former.
 """
 
 from __future__ import annotations

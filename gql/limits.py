@@ -32,6 +32,8 @@ MAX_INTROSPECTION_DEPTH = 20
 MAX_ALIASES = 30
 MAX_ROWS = 20_000
 """Most rows one request may ask the store for."""
+MAX_DOCUMENTS = 64
+"""Documents that are remembered parsed and validated; one of `MAX_TOKENS` takes about a megabyte."""
 MAX_BODY_BYTES = 262_144
 REQUEST_SECONDS = 30.0
 """Time one request is given [s]; each of its reads has less (`asterism.graph.reader.QUERY_SECONDS`)."""

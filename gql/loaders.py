@@ -17,7 +17,8 @@ from asterism.gql.access import Access
 from asterism.gql.limits import RowBudget
 from asterism.gql.readers import Readers
 from asterism.gql.services import Services
-from asterism.graph.event_reader import CandidatePage, Coincident, Ranked
+from asterism.graph.coincidence_reader import Coincident
+from asterism.graph.event_reader import CandidatePage, Ranked
 from asterism.graph.reader import AlertPage
 from asterism.graph.rows import (
     AlertRow,
@@ -240,7 +241,7 @@ class RequestContext:
         answers: dict[CoincidencesAsked, list[Coincident]] = {}
         for closed in {item.closed for item in asked}:
             keys = [item.event_key for item in asked if item.closed is closed]
-            found = await self.readers.events.coincidences_of_events(keys, MAX_EVENTS, closed=closed)
+            found = await self.readers.coincidences.of_events(keys, MAX_EVENTS, closed=closed)
             answers |= {CoincidencesAsked(key, closed): found.get(key, []) for key in keys}
         return [answers[item] for item in asked]
 

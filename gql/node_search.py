@@ -13,7 +13,7 @@ from asterism.gql.loaders import RequestContext
 from asterism.gql.nodes import Node, parse_global_id, split_link_key
 from asterism.gql.types.alert import alert_of
 from asterism.gql.types.annotations import annotation_of, run_of
-from asterism.gql.types.candidates import candidate_of
+from asterism.gql.types.candidates import candidate_of, split_candidate_key
 from asterism.gql.types.coincidences import coincidence_of
 from asterism.gql.types.events import event_of
 from asterism.gql.types.evidence import catalog_source_of, classification_of
@@ -62,15 +62,14 @@ async def find_node(info: Info[RequestContext, None], id: strawberry.ID) -> Node
             return await _candidate(context, key)
         case "Coincidence":
             one, two, first, second, rules = split_link_key(key, 5)
-            (coincident,) = await context.readers.events.coincidences_by_place([(one, two, first, second, rules)])
+            (coincident,) = await context.readers.coincidences.by_place([(one, two, first, second, rules)])
             return None if coincident is None else coincidence_of(*coincident)
         case _:
             raise ArgumentError(f"there is no type {kind!r:.40}", hint="pass an id of an earlier answer, unchanged")
 
 
 async def _candidate(context: RequestContext, key: str) -> Node | None:
-    object_key, event_key, localization, rules = split_link_key(key, 4)
-    (found,) = await context.readers.events.links_by_place([(object_key, event_key, localization, rules)])
+    (found,) = await context.readers.events.links_by_place([split_candidate_key(key)])
     if found is None:
         return None
     link, row, event = found

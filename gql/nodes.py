@@ -19,6 +19,8 @@ from asterism.ids import split_key
 SEPARATOR = "|"
 """Stands between the keys a link's key is made of."""
 
+LINK_HINT = "pass an id of a new answer: what a link's id is made of has changed since this one was given"
+
 _MAX_ID = 1024
 
 
@@ -82,7 +84,7 @@ def split_link_key(key: str, parts: int) -> tuple[str, ...]:
     """
     keys = tuple(key.split(SEPARATOR))
     if len(keys) != parts:
-        raise IdError(f"key {key!r:.80} is not made of {parts} keys")
+        raise IdError(f"key {key!r:.80} is not made of {parts} parts", hint=LINK_HINT)
     for one in keys[:2]:
         split_key(one)
     return keys

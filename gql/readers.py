@@ -8,6 +8,7 @@ from neo4j import AsyncDriver
 
 from asterism.graph.annotation_reader import AnnotationReader
 from asterism.graph.changes import ChangeReader
+from asterism.graph.coincidence_reader import CoincidenceReader
 from asterism.graph.curation.reader import CurationReader
 from asterism.graph.event_reader import EventReader
 from asterism.graph.evidence_reader import EvidenceReader
@@ -23,6 +24,7 @@ class Readers:
 
     objects: GraphReader
     events: EventReader
+    coincidences: CoincidenceReader
     evidence: EvidenceReader
     annotations: AnnotationReader
     nodes: NodeReader
@@ -47,6 +49,7 @@ class Readers:
         return cls(
             GraphReader(driver, database, show_nonpublic=show_nonpublic),
             EventReader(driver, database, show_nonpublic=show_nonpublic),
+            CoincidenceReader(driver, database, show_nonpublic=show_nonpublic),
             EvidenceReader(driver, database, show_nonpublic=show_nonpublic),
             AnnotationReader(driver, database, show_nonpublic=show_nonpublic),
             NodeReader(driver, database, show_nonpublic=show_nonpublic),

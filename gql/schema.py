@@ -7,11 +7,13 @@ API shows in its diff. ``REWRITE_EXPECTED=1 pytest tests/gql/test_schema.py`` wr
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext, ExecutionResult, Info
@@ -21,7 +23,7 @@ from typing_extensions import override
 from asterism.gql.connections import Connection
 from asterism.gql.errors import OverdueError, public_errors
 from asterism.gql.event_search import find_candidates, find_event, search_events
-from asterism.gql.limits import REQUEST_SECONDS, NoIntrospection, QueryLimits
+from asterism.gql.limits import MAX_DOCUMENTS, REQUEST_SECONDS, NoIntrospection, QueryLimits
 from asterism.gql.lists import RegionConnection, cross_survey, list_objects, search_region
 from asterism.gql.loaders import RequestContext
 from asterism.gql.mutations import Mutation
@@ -161,7 +163,13 @@ def make_schema(*, introspection: bool = True) -> Schema:
     introspection : bool
         Let clients ask for the schema itself.
     """
-    extensions = [QueryLimits, RequestTimer, *([] if introspection else [NoIntrospection])]
+    extensions: list[Callable[[], SchemaExtension]] = [
+        QueryLimits,
+        *([] if introspection else [NoIntrospection]),
+        lambda: ParserCache(maxsize=MAX_DOCUMENTS),
+        lambda: ValidationCache(maxsize=MAX_DOCUMENTS),
+        RequestTimer,
+    ]
     schema = Schema(
         Query,
         mutation=Mutation,

@@ -16,7 +16,7 @@ from asterism.gql.connections import page_size
 from asterism.gql.errors import ArgumentError
 from asterism.gql.loaders import RequestContext
 from asterism.gql.services import Services
-from asterism.gql.types.candidates import Candidate, candidate_key, candidate_of
+from asterism.gql.types.candidates import Candidate, candidate_key, candidate_of, candidate_version
 from asterism.gql.types.events import Event, event_of
 from asterism.gql.types.objects import object_of
 from asterism.gql.types.scalars import Int64
@@ -123,7 +123,7 @@ async def _best(info: Info[RequestContext, None], row: EventRow, size: int) -> d
 
 def _versions(candidates: Mapping[str, Candidate]) -> dict[str, str]:
     """Return what tells two states of each candidate apart: its link, and how probable it is beside the others."""
-    return {key: f"{one.version} {one.probability}" for key, one in candidates.items()}
+    return {key: f"{candidate_version(one.link)} {one.probability}" for key, one in candidates.items()}
 
 
 def _event_update(row: EventRow, *, snapshot: bool) -> EventUpdate:

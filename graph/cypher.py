@@ -39,6 +39,8 @@ from asterism.graph.visibility import may_hold_restricted
 
 MAX_ROWS = 10_000
 MAX_SECONDS = 60.0
+LEAST_SECONDS = 0.001
+"""Shortest limit the server knows: it takes 0 for none [s]."""
 MAX_BYTES = 32 * 2**20
 """Largest answer, about, in bytes of JSON."""
 MAX_PARAMETER_CHARACTERS = 262_144
@@ -249,6 +251,7 @@ def open_stream(
     driver: Driver, query: CypherQuery, *, database: str, limits: CypherLimits, show_nonpublic: bool
 ) -> Iterator[CypherStream]:
     """Run a checked query and give its rows as they come; raises what `run_cypher` does, at any row."""
+    deadline = time.monotonic() + limits.seconds
     with (
         mapped_errors("answering a query"),
         _as_cypher_errors(limits),
@@ -256,7 +259,10 @@ def open_stream(
     ):
         with session.begin_transaction(timeout=limits.seconds) as tx:
             explain(tx, query)
-        with session.begin_transaction(timeout=limits.seconds) as tx:
+        left = deadline - time.monotonic()
+        if left < LEAST_SECONDS:
+            raise CypherTimeoutError(f"planning alone took {limits.seconds:g} s", hint="ask in simpler queries")
+        with session.begin_transaction(timeout=left) as tx:
             yield CypherStream(tx, query, limits, show_nonpublic=show_nonpublic)
 
 

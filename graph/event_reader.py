@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from asterism.graph.reader import VISIBLE_OBJECT, StoreReader
-from asterism.graph.rows import CoincidenceRow, EventRow, LinkRow, LocalizationRow, NoticeRow, ObjectRow
+from asterism.graph.rows import EventRow, LinkRow, LocalizationRow, NoticeRow, ObjectRow
 
 _ALWAYS = 1.7976931348623157e308
 """A time after, and minus it before, all others."""
@@ -65,34 +64,15 @@ CALL (e) {{
 RETURN key, localizations
 """
 
-_COINCIDENCE = (
-    f"[{CoincidenceRow.projection('c')}, {EventRow.projection('startNode(c)')}, {EventRow.projection('endNode(c)')}]"
-)
-
-COINCIDENCES_OF_EVENTS = f"""
-UNWIND $keys AS key
-MATCH (e:Event {{key: key}})
-CALL (e) {{
-  MATCH (e)-[c:COINCIDENT_WITH]-(x:Event) WHERE c.open OR $closed
-  WITH c, x ORDER BY c.logOdds DESC, x.key, c.openedMjdTai LIMIT $first
-  RETURN collect({_COINCIDENCE}) AS coincidences
-}}
-RETURN key, coincidences
-"""
-
-COINCIDENCES_BY_PLACE = f"""
-UNWIND range(0, size($places) - 1) AS i
-WITH i, $places[i] AS place
-MATCH (:Event {{key: place[0]}})-[c:COINCIDENT_WITH {{firstLocalization: place[2], secondLocalization: place[3],
-       ruleSet: place[4]}}]->(:Event {{key: place[1]}})
-RETURN i, {_COINCIDENCE} AS coincidence
-"""
-
 REGION_OF_EVENT = """
 MATCH (e:Event {key: $key}) MATCH (l:Localization {key: e.currentLocalization})
 RETURN l.key AS key, l.record AS record
 """
 
+_HAS_HOST = """EXISTS { MATCH (o)-[m:MATCHES|HOSTED_BY]->(g:CatalogSource)
+         WHERE (type(m) = 'HOSTED_BY' OR g.class = 'galaxy') AND ($showNonpublic OR coalesce(m.public, true)) }"""
+
+# A subquery is looked at only where its filter is asked for: beside an OR, not inside a comparison.
 _CANDIDATES = f"""
   MATCH (e)<-[c:CANDIDATE_FOR]-(o:Object)
   WHERE c.ruleSet = coalesce(page.rule_set, e.ruleSet)
@@ -111,8 +91,7 @@ _CANDIDATES = f"""
     AND {VISIBLE_OBJECT}
     AND (page.class_name IS NULL OR EXISTS {{ MATCH (o)-[:CLASSIFIED_AS]->(k:Classification)
          WHERE k.current AND k.class = page.class_name AND ($showNonpublic OR k.public) }})
-    AND (page.has_host IS NULL OR page.has_host = EXISTS {{ MATCH (o)-[m:MATCHES|HOSTED_BY]->(g:CatalogSource)
-         WHERE (type(m) = 'HOSTED_BY' OR g.class = 'galaxy') AND ($showNonpublic OR coalesce(m.public, true)) }})
+    AND (NOT page.with_host OR {_HAS_HOST}) AND (NOT page.without_host OR NOT {_HAS_HOST})
     AND (page.host IS NULL OR EXISTS {{ MATCH (o)-[m:MATCHES|HOSTED_BY]->(:CatalogSource {{key: page.host}})
          WHERE $showNonpublic OR coalesce(m.public, true) }})
 """
@@ -151,8 +130,7 @@ UNWIND range(0, size($places) - 1) AS i
 WITH i, $places[i] AS place
 MATCH (o:Object {{key: place[0]}})-[c:CANDIDATE_FOR {{localization: place[2], ruleSet: place[3]}}]->
       (e:Event {{key: place[1]}})
-WHERE {VISIBLE_OBJECT}
-WITH i, o, c, e ORDER BY c.openedMjdTai
+WHERE {VISIBLE_OBJECT} AND coalesce(c.openedMjdTai, 0.0) = place[4]
 RETURN i, {LinkRow.projection("c")} AS link, {ObjectRow.projection("o")} AS object, {EventRow.projection("e")} AS event
 """
 
@@ -265,11 +243,10 @@ class CandidatePage:
     def parameters(self) -> dict[str, object]:
         """Return what the query reads."""
         page = {"event_key": self.event_key, "least_log_l": self.least_log_l, "after": self.after}
-        return {**asdict(self.search), **page}
+        hosts = {"with_host": self.search.has_host is True, "without_host": self.search.has_host is False}
+        return {**asdict(self.search), **hosts, **page}
 
 
-Coincident = tuple[CoincidenceRow, EventRow, EventRow]
-"""A coincidence and its two events, in the direction of the link."""
 Ranked = tuple[LinkRow, ObjectRow, float, str]
 """A link, its object, the value it is sorted by, and what tells it from others of its object."""
 
@@ -319,23 +296,6 @@ class EventReader(StoreReader):
             for row in rows
         }
 
-    async def coincidences_of_events(
-        self, keys: Sequence[str], first: int, *, closed: bool
-    ) -> dict[str, list[Coincident]]:
-        """Return up to `first` links of each event to others, the largest odds first."""
-        asked = {"keys": list(dict.fromkeys(keys)), "first": first, "closed": closed}
-        rows = await self._read(COINCIDENCES_OF_EVENTS, asked)
-        return {row["key"]: [_coincident(values) for values in row["coincidences"]] for row in rows}
-
-    async def coincidences_by_place(
-        self, places: Sequence[tuple[str, str, str, str, str]]
-    ) -> list[Coincident | None]:
-        """Return the link of each (event, event, localization, localization, rule set); None where there is none."""
-        answers: list[Coincident | None] = [None] * len(places)
-        for row in await self._read(COINCIDENCES_BY_PLACE, {"places": [list(place) for place in places]}):
-            answers[row["i"]] = _coincident(row["coincidence"])
-        return answers
-
     async def region_record(self, key: str) -> tuple[str, str] | None:
         """Return key and record of the localization that holds for an event; None if there is none."""
         rows = await self._read(REGION_OF_EVENT, {"key": key})
@@ -361,9 +321,10 @@ class EventReader(StoreReader):
         return totals
 
     async def links_by_place(
-        self, places: Sequence[tuple[str, str, str, str]]
+        self, places: Sequence[tuple[str, str, str, str, float]]
     ) -> list[tuple[LinkRow, ObjectRow, EventRow] | None]:
-        """Return the last link of each (object, event, localization, rule set); None where none is to be shown."""
+        """Return the link of each (object, event, localization, rule set, time it was opened [MJD TAI]); None where
+        none is to be shown."""
         answers: list[tuple[LinkRow, ObjectRow, EventRow] | None] = [None] * len(places)
         for row in await self._read(LINKS_BY_PLACE, {"places": [list(place) for place in places]}):
             answers[row["i"]] = (
@@ -382,11 +343,6 @@ class EventReader(StoreReader):
             row["key"]: [(LinkRow.from_values(link), EventRow.from_values(values)) for link, values in row["links"]]
             for row in await self._read(LINKS_OF_OBJECTS, asked)
         }
-
-
-def _coincident(values: Sequence[Any]) -> Coincident:
-    link, first, second = values
-    return CoincidenceRow.from_values(link), EventRow.from_values(first), EventRow.from_values(second)
 
 
 def _bounds(search: EventSearch, after: tuple[float, str] | None) -> dict[str, object]:

@@ -135,6 +135,8 @@ class Neo4jService:
             "db.memory.transaction.max": "384m",
             "dbms.memory.transaction.total.max": "640m",
             "db.transaction.timeout": "5m",
+            # How often overdue transactions are looked for: a query ends at most this much later than its limit.
+            "db.transaction.monitor.check.interval": "500ms",
             "db.lock.acquisition.timeout": "30s",
             "db.tx_log.rotation.retention_policy": "512M size",
             "db.logs.query.enabled": "OFF",

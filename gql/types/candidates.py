@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from strawberry.types import Info
 
+from asterism.errors import IdError
 from asterism.gql.connections import Connection, Count, Edge, Position, encode_cursor, list_name, page_info
 from asterism.gql.loaders import MAX_ANNOTATIONS, RequestContext
-from asterism.gql.nodes import Node, link_key
+from asterism.gql.nodes import LINK_HINT, Node, link_key, split_link_key
 from asterism.gql.types.annotations import Annotation, annotation_of
 from asterism.gql.types.objects import Object, object_of
 from asterism.gql.types.scalars import Instant, instant
@@ -50,6 +51,26 @@ async def _vetting_history(root: strawberry.Parent[Candidate], info: Info[Reques
     return [said for said in await _annotations(root, info) if said.kind == VETTING]
 
 
+def _version(root: strawberry.Parent[Candidate]) -> str:
+    return candidate_version(root.link)
+
+
+def _terms(root: strawberry.Parent[Candidate]) -> list[EvidenceTerm]:
+    values = {
+        "position": root.link.log_position,
+        "time": root.link.log_time,
+        "background": root.link.log_background,
+        "fade": root.link.log_fade,
+        "persistence": root.link.log_persistence,
+        "distance": root.link.log_distance,
+        "coincidence": root.link.log_coincidence,
+    }
+    return [
+        EvidenceTerm(name=name, value=values[name], unit=unit, meaning=meaning)
+        for name, (unit, meaning) in TERMS.items()
+    ]
+
+
 @strawberry.type(description="A factor of the likelihood ratio L of a candidate.")
 class EvidenceTerm:
     """A factor of the likelihood ratio."""
@@ -66,8 +87,11 @@ class EvidenceTerm:
 class Candidate(Node):
     """An object that may be the counterpart of an event."""
 
-    key: strawberry.ID = strawberry.field(description="object|event|localization|ruleSet")
-    version: str = strawberry.field(description="Changes whenever anything stored of this link changes")
+    key: strawberry.ID = strawberry.field(description="object|event|localization|ruleSet|MJD TAI it was opened")
+    link: strawberry.Private[LinkRow]
+    version: str = strawberry.field(
+        resolver=_version, description="Changes whenever anything stored of this link changes"
+    )
     event: Annotated[Event, strawberry.lazy("asterism.gql.types.events")]
     object: Object
     probability: float | None = strawberry.field(
@@ -83,7 +107,7 @@ class Candidate(Node):
     log_l: float = strawberry.field(
         description="Natural logarithm of the likelihood ratio of counterpart to unrelated object"
     )
-    terms: list[EvidenceTerm] = strawberry.field(description="What log L is the sum of.")
+    terms: list[EvidenceTerm] = strawberry.field(resolver=_terms, description="What log L is the sum of.")
     level: float | None = strawberry.field(
         description="Smallest credible level of the localization that holds the object, 0 .. 1"
     )
@@ -124,13 +148,28 @@ class Candidate(Node):
 
 
 def candidate_key(object_key: str, event_key: str, link: LinkRow) -> str:
-    """Return the key of a link."""
-    return link_key(object_key, event_key, link.localization, link.rule_set)
+    """Return the key of a link: a pair has one for each time it was believed."""
+    return link_key(object_key, event_key, link.localization, link.rule_set, repr(link.opened_mjd_tai or 0.0))
+
+
+def split_candidate_key(key: str) -> tuple[str, str, str, str, float]:
+    """Return object, event, localization, rule set and time of opening [MJD TAI] a key is made of.
+
+    Raises
+    ------
+    IdError
+        If it is not made of them.
+    """
+    object_key, event_key, localization, rules, opened = split_link_key(key, 5)
+    try:
+        return object_key, event_key, localization, rules, float(opened)
+    except ValueError as error:
+        raise IdError(f"{opened!r:.40} is no time a candidate was opened at", hint=LINK_HINT) from error
 
 
 def candidate_version(link: LinkRow) -> str:
     """Return a short text that differs whenever a link does."""
-    return hashlib.sha256(repr(astuple(link)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(link).encode()).hexdigest()[:16]
 
 
 def candidate_of(event: Event, link: LinkRow, target: Object) -> Candidate:
@@ -138,14 +177,13 @@ def candidate_of(event: Event, link: LinkRow, target: Object) -> Candidate:
     belief = posterior(event.row, link)
     return Candidate(
         key=strawberry.ID(candidate_key(target.key, event.key, link)),
-        version=candidate_version(link),
+        link=link,
         event=event,
         object=target,
         probability=None if belief is None else belief.value,
         probability_low=None if belief is None else belief.low,
         probability_high=None if belief is None else belief.high,
         log_l=link.log_l,
-        terms=_terms(link),
         level=link.level,
         searched_area_deg2=link.searched_area_deg2,
         delay_days=link.delay_days,
@@ -234,19 +272,3 @@ def candidate_page(
 
 def _reaches(belief: Posterior | None, min_probability: float) -> bool:
     return belief is not None and belief.value >= min_probability
-
-
-def _terms(link: LinkRow) -> list[EvidenceTerm]:
-    values = {
-        "position": link.log_position,
-        "time": link.log_time,
-        "background": link.log_background,
-        "fade": link.log_fade,
-        "persistence": link.log_persistence,
-        "distance": link.log_distance,
-        "coincidence": link.log_coincidence,
-    }
-    return [
-        EvidenceTerm(name=name, value=values[name], unit=unit, meaning=meaning)
-        for name, (unit, meaning) in TERMS.items()
-    ]

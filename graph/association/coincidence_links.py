@@ -1,7 +1,8 @@
 """Coincidences as ``COINCIDENT_WITH``: one link per two localizations and rule set, never deleted.
 
 A link is open while both localizations are current, both events active and real, and the odds above the rule set's
-least. Only `graph associate` writes these links; writing the same again changes nothing.
+least. Only `graph associate` writes these links; writing the same again changes nothing and is told to
+nobody.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any
 from neo4j import ManagedTransaction, Session
 
 from asterism.graph.association.coincidence import Coincidence, chains
+from asterism.graph.changes import mark_changed
 from asterism.graph.connection import write
+from asterism.graph.curation.write import lock_event
 
 
 def write_coincidences(session: Session, pairs: Sequence[Coincidence], rule_set: str, now_mjd_tai: float) -> None:
@@ -53,24 +56,41 @@ def _row(pair: Coincidence, chain: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _write(tx: ManagedTransaction, rows: list[dict[str, Any]], rule_set: str, now: float) -> None:
-    tx.run(
+    """Write and close, and number the change of all events whose links differ afterwards."""
+    changed = [*_merge(tx, rows, rule_set, now), *_close_others(tx, rows, rule_set, now)]
+    for event in sorted(set(changed)):
+        lock_event(tx, event)
+    mark_changed(tx, changed)
+
+
+def _merge(tx: ManagedTransaction, rows: list[dict[str, Any]], rule_set: str, now: float) -> list[str]:
+    """Write the links of all pairs; return the events of those that were new or other before."""
+    found = tx.run(
         "UNWIND $rows AS r MATCH (a:Event {key: r.first}) MATCH (b:Event {key: r.second}) "
         "MERGE (a)-[c:COINCIDENT_WITH {firstLocalization: r.firstLocalization, "
         "secondLocalization: r.secondLocalization, ruleSet: $ruleSet}]->(b) "
-        "ON CREATE SET c.openedMjdTai = $now "
-        "SET c += r.values, c.open = true, c.closedMjdTai = null, c.closedBecause = null",
+        "WITH a, b, c, r, properties(c) AS before "
+        "SET c += r.values, c.open = true, c.closedMjdTai = null, c.closedBecause = null, "
+        "c.openedMjdTai = coalesce(c.openedMjdTai, $now) "
+        "WITH a, b, c, before WHERE before <> properties(c) RETURN a.key AS first, b.key AS second",
         rows=rows,
         ruleSet=rule_set,
         now=now,
-    ).consume()
-    tx.run(
+    )
+    return [key for record in found for key in record.values()]
+
+
+def _close_others(tx: ManagedTransaction, rows: list[dict[str, Any]], rule_set: str, now: float) -> list[str]:
+    """Close the open links of all other pairs; return their events."""
+    found = tx.run(
         "MATCH (a:Event)-[c:COINCIDENT_WITH]->(b:Event) WHERE c.open AND c.ruleSet = $ruleSet "
         "AND NOT [a.key, b.key, c.firstLocalization, c.secondLocalization] IN $kept "
         "SET c.open = false, c.closedMjdTai = $now, c.closedBecause = CASE "
         "WHEN a.state <> 'active' OR b.state <> 'active' THEN 'event' "
         "WHEN a.currentLocalization <> c.firstLocalization OR b.currentLocalization <> c.secondLocalization "
-        "THEN 'localization' ELSE 'odds' END",
+        "THEN 'localization' ELSE 'odds' END RETURN a.key AS first, b.key AS second",
         ruleSet=rule_set,
         kept=[[r["first"], r["second"], r["firstLocalization"], r["secondLocalization"]] for r in rows],
         now=now,
-    ).consume()
+    )
+    return [key for record in found for key in record.values()]

@@ -25,6 +25,13 @@ _BATCH = 500
 _SAID = "{vetting: a.state, vettedBy: a.author, vettedBecause: a.text, vettedMjdTai: a.createdMjdTai}"
 """Properties of a link that a vetting ``a`` gives it."""
 
+_UNTOLD = (
+    "MATCH (e:Event {key: $event})<-[:ABOUT]-(a:Annotation {kind: $kind, current: true})-[:ABOUT]->(o:Object) "
+    "MATCH (o)-[c:CANDIDATE_FOR]->(e) WHERE c.open "
+    "AND (c.vetting <> a.state OR coalesce(c.vettedMjdTai <> a.createdMjdTai, true))"
+)
+"""The open links ``c`` of an event that do not carry the current vetting ``a`` of their object ``o``."""
+
 
 def write_acts(driver: Driver, acts: Sequence[Act], *, database: str) -> None:
     """Write acts, new or known.
@@ -67,14 +74,16 @@ def vetted(tx: ManagedTransaction, event: str) -> dict[str, dict[str, Any]]:
 def take_vetting(tx: ManagedTransaction, event: str) -> None:
     """Turn the page of the open links of an event that do not carry what people said last of their objects.
 
-    Each is closed (because ``vetting``) and goes on as a new one: what was believed before stays a query.
+    Each is closed (because ``vetting``) and goes on as a new one: what was believed before stays a query. A link that
+    was opened after the act, by a writer that did not see it yet, takes it over as if it had.
     """
     tx.run(
-        "MATCH (e:Event {key: $event})<-[:ABOUT]-(a:Annotation {kind: $kind, current: true})-[:ABOUT]->(o:Object) "
-        "MATCH (o)-[c:CANDIDATE_FOR]->(e) WHERE c.open "
-        "AND (c.vetting <> a.state OR coalesce(c.vettedMjdTai <> a.createdMjdTai, true)) "
-        f"WITH o, e, c, {_SAID} AS said, "
-        "CASE WHEN a.createdMjdTai > c.openedMjdTai THEN a.createdMjdTai ELSE c.openedMjdTai END AS turn "
+        f"{_UNTOLD} AND a.createdMjdTai <= c.openedMjdTai WITH c, {_SAID} AS said SET c += said",
+        event=event,
+        kind=Kind.VETTING,
+    ).consume()
+    tx.run(
+        f"{_UNTOLD} WITH o, e, c, {_SAID} AS said, a.createdMjdTai AS turn "
         "CREATE (o)-[new:CANDIDATE_FOR]->(e) SET new = properties(c), new += said, new.openedMjdTai = turn "
         "SET c.open = false, c.closedMjdTai = turn, c.closedBecause = 'vetting'",
         event=event,

@@ -310,7 +310,8 @@ def test_no_log_line_and_no_file_holds_a_token(office: Settings, headers: dict[s
     finally:
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
-    secrets = [sent["authorization"].split()[1].rpartition("_")[2][:20] for sent in headers.values() if sent]
+    # A secret may hold the character that parts it from the rest.
+    secrets = [sent["authorization"].split()[1].split("_", 2)[-1][:20] for sent in headers.values() if sent]
     written = [path.read_text(errors="replace") for path in office.home.rglob("*") if path.is_file()]
     assert "gql.quota" in errors
     assert re.search("token_(invalid|expired|revoked)", errors)

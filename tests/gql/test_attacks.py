@@ -202,7 +202,8 @@ def values_of(world: World) -> dict[str, list[Any]]:
     objects, events = ([row["key"] for row in rows] + ["ztf:nothere"] for rows in (world.objects, world.events))
     ids = [global_id(label, row["key"]) for label, rows in NODES.items() for row in rows(world)[:20]]
     link = world.links[0]
-    ids.append(global_id("Candidate", "|".join((link["from"], link["to"], link["localization"], link["ruleSet"]))))
+    places = (link["from"], link["to"], link["localization"], link["ruleSet"], repr(link["openedMjdTai"]))
+    ids.append(global_id("Candidate", "|".join(places)))
     times = [T0 - 10, T0, T0 + 5.5, T0 + 20]
     return {
         "key": objects + events,

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from asterism.gql.addresses import is_loopback
+from asterism.gql.commands import listen
 from asterism.settings import Settings
 
 
@@ -63,6 +64,13 @@ def test_the_command_prints_its_address_serves_and_ends_cleanly_on_ctrl_c(sky: S
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Traceback" not in errors
+
+
+def test_connections_send_at_once_instead_of_waiting_for_the_other_side_to_acknowledge() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_an_address_others_can_reach_needs_to_be_meant(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from neo4j import Driver
 
 from asterism.gql import cypher_door
 from asterism.gql.auth_tokens import Scope, TokenStore
+from asterism.graph.cypher import CypherLimits
 from asterism.settings import Settings
 from benchmarks.recipe_world import make_world, write_world
 
@@ -137,6 +138,21 @@ def test_others_are_served_while_all_places_are_taken_and_places_come_back(door:
         thread.join()
     assert {result.json()["error"]["code"] for result in results} == {"graph.cypher_timeout"}
     assert [post(door, query="RETURN 1 AS x").json()["rows"] for _ in range(5)] == [[[1]]] * 5
+
+
+def test_a_client_is_answered_at_its_limit_whatever_the_server_does(
+    door: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit, servers = 1.0, 6.0
+    freed, give_back = threading.Event(), cypher_door.CypherDoor.give_back
+    monkeypatch.setattr(cypher_door, "CypherLimits", lambda rows, _seconds: CypherLimits(rows, servers))
+    monkeypatch.setattr(cypher_door.CypherDoor, "give_back", lambda door: (give_back(door), freed.set()))
+    started = time.monotonic()
+    answer = post(door, query=ENDLESS, seconds=limit)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "graph.cypher_timeout")
+    assert time.monotonic() - started < 4 * limit < servers
+    assert not freed.is_set(), "its place is taken until the database is done with it"
+    assert freed.wait(60)
 
 
 def test_a_client_that_goes_away_gives_its_place_back(door: httpx.Client) -> None:

@@ -121,6 +121,23 @@ def test_introspection_can_be_switched_off_without_taking_typename() -> None:
     assert asyncio.run(silent.execute("{ __typename }")).data == {"__typename": "Query"}
 
 
+@pytest.mark.parametrize("query", ["{ nothing }", "{ object }", "{ a: b: }", "{ ...F } fragment F on Nobody { key }"])
+def test_a_document_that_comes_again_is_refused_as_it_was_at_first(query: str) -> None:
+    def refusal() -> list[Any]:
+        return [error.formatted for error in asyncio.run(SCHEMA.execute(query)).errors or []]
+
+    first = refusal()
+    assert first
+    assert [refusal(), refusal()] == [first, first]
+
+
+def test_a_document_one_schema_has_answered_is_refused_by_one_that_does_not() -> None:
+    query = '{ __type(name: "Alert") { name } }'
+    assert asyncio.run(SCHEMA.execute(query)).data == {"__type": {"name": "Alert"}}
+    result = asyncio.run(make_schema(introspection=False).execute(query))
+    assert [(error.extensions or {})["code"] for error in result.errors or []] == ["gql.introspection_off"]
+
+
 class Sleeping:
     """Readers whose store does not answer."""
 

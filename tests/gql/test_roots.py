@@ -319,6 +319,11 @@ def test_sources_of_several_surveys_are_those_with_a_public_object_of_each(
     assert expected
 
 
+def candidate_id(link: Row) -> str:
+    places = (link["from"], link["to"], link["localization"], link["ruleSet"], repr(link["openedMjdTai"]))
+    return global_id("Candidate", "|".join(places))
+
+
 def test_every_node_is_found_again_by_its_id_and_hidden_ones_are_not(world: World, client: httpx.Client) -> None:
     query = "query ($id: ID!) { node(id: $id) { __typename id permalink } }"
     hidden_about = {row["key"] for row in world.objects if not row["public"]}
@@ -329,13 +334,62 @@ def test_every_node_is_found_again_by_its_id_and_hidden_ones_are_not(world: Worl
             expected = {"__typename": label, "id": identity, "permalink": f"/node/{identity}"}
             assert ask(client, query, id=identity)["node"] == (None if hidden else expected), row["key"]
     for link in world.links:
-        identity = global_id("Candidate", "|".join((link["from"], link["to"], link["localization"], link["ruleSet"])))
-        found = ask(client, query, id=identity)["node"]
+        found = ask(client, query, id=candidate_id(link))["node"]
         assert (found is None) is (link["from"] in hidden_about)
     (one, two) = world.coincidences
     for link in (one, two):
         places = (link["from"], link["to"], link["firstLocalization"], link["secondLocalization"], link["ruleSet"])
         assert ask(client, query, id=global_id("Coincidence", "|".join(places)))["node"]["__typename"] == "Coincidence"
+
+
+def test_each_belief_of_a_pair_has_an_id_of_its_own_that_finds_it_and_no_other(
+    neo4j_driver: Driver, world: World, client: httpx.Client
+) -> None:
+    shown = world.visible()
+    link = next(one for one in world.links if one["open"] and one["to"] == S1 and one["from"] in shown)
+    older = [(T0 + 0.125, 7.0), (T0 + 0.1 + 0.2, 8.0)]
+    create = (
+        "MATCH (o:Object {key: $link.from})-[c:CANDIDATE_FOR {localization: $link.localization, "
+        "ruleSet: $link.ruleSet, open: true}]->(e {key: $link.to}) UNWIND $older AS one "
+        "CREATE (o)-[n:CANDIDATE_FOR]->(e) SET n = properties(c), n.open = false, n.openedMjdTai = one[0], "
+        "n.logL = one[1], n.closedMjdTai = one[0] + 0.01, n.closedBecause = 'vetting', n.extra = true"
+    )
+    listed = """query ($event: ID!) { candidates(event: $event, includeClosed: true, first: 100) {
+      edges { node { id key logL open opened { mjdTai } object { key } localizationKey } } } }"""
+    query = "query ($id: ID!) { node(id: $id) { ... on Candidate { id key logL open opened { mjdTai } } } }"
+    with neo4j_driver.session() as session:
+        session.run(create, link=link, older=older).consume()
+    try:
+        nodes = [edge["node"] for edge in ask(client, listed, event=S1)["candidates"]["edges"]]
+        assert len({node["id"] for node in nodes}) == len(nodes)
+        beliefs = [
+            node
+            for node in nodes
+            if node["object"]["key"] == link["from"] and node["localizationKey"] == link["localization"]
+        ]
+        assert {(node["logL"], node["open"]) for node in beliefs} == {
+            (link["logL"], True),
+            *((log_l, False) for _, log_l in older),
+        }
+        for node in beliefs:
+            found = ask(client, query, id=node["id"])["node"]
+            assert found == {name: node[name] for name in ("id", "key", "logL", "open", "opened")}
+    finally:
+        with neo4j_driver.session() as session:
+            session.run("MATCH ()-[c:CANDIDATE_FOR {extra: true}]->() DELETE c").consume()
+
+
+@pytest.mark.parametrize("opened", [[], ["yesterday"], ["1.0", "2.0"]])
+def test_an_id_of_a_candidate_that_names_no_belief_is_refused(
+    world: World, client: httpx.Client, opened: list[str]
+) -> None:
+    link = world.links[0]
+    places = (link["from"], link["to"], link["localization"], link["ruleSet"], *opened)
+    variables = {"id": global_id("Candidate", "|".join(places))}
+    body = {"query": "query ($id: ID!) { node(id: $id) { id } }", "variables": variables}
+    (error,) = client.post("/graphql", json=body).json()["errors"]
+    assert error["extensions"]["code"] == "id.malformed"
+    assert "new answer" in error["extensions"]["hint"]
 
 
 def test_a_permalink_shows_the_node_as_json(world: World, client: httpx.Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,11 +15,13 @@ from neo4j import Driver
 
 from asterism.gql.errors import TooSlowError
 from asterism.gql.feed import MAX_PENDING, Subscriber
+from asterism.graph.association.coincidence import Coincidence
+from asterism.graph.association.coincidence_links import write_coincidences
 from asterism.graph.changes import Change, ChangeReader, mark_changed
 from asterism.graph.reader import open_driver
 from asterism.settings import Settings
 from tests.gql.follower import next_data, opened, subscribe
-from tests.gql.world import EVENTS, World, make_world, write_world
+from tests.gql.world import EVENTS, T0, World, make_world, write_world
 
 S1, BURST = EVENTS[0], EVENTS[2]
 EVENT = """
@@ -102,7 +105,7 @@ def test_of_the_candidates_those_are_told_that_differ_and_those_that_left(neo4j_
             "MATCH (:Object {key: $one})-[c:CANDIDATE_FOR {localization: $map, ruleSet: $rules}]->({key: $event}) "
             "SET c.vetting = $state, c.logL = c.logL + $more"
         )
-        one, event, map_key, rules = best["key"].split("|")
+        one, event, map_key, rules, _ = best["key"].split("|")
         place = {"one": one, "event": event, "map": map_key, "rules": rules}
         change(neo4j_driver, vet, S1, **place, state="seen", more=0.0)
         second = next_data(socket)["candidateUpdated"]
@@ -124,6 +127,41 @@ def test_a_commit_that_changes_nothing_of_the_candidates_is_not_told(neo4j_drive
         change(neo4j_driver, "RETURN 1", S1)
         with pytest.raises(TimeoutError):
             socket.recv(1.5)
+
+
+@pytest.mark.services
+def test_a_coincidence_is_told_to_the_followers_of_both_its_events_and_to_nobody_when_written_again(
+    neo4j_driver: Driver, world: World, url: str
+) -> None:
+    query = """subscription ($after: Int64) { eventUpdated(after: $after) {
+      key sequence event { coincidences { open logOdds } } } }"""
+    one, two = world.localizations[1]["key"], world.localizations[5]["key"]
+    pair = Coincidence(
+        S1, BURST, (one, two), offset_s=1.5, window_s=10.0, overlap=2.0, odds=math.exp(9.0), far_hz=1e-12, floored=False
+    )
+
+    def sequence() -> int:
+        return int(httpx.post(f"{url}/graphql", json={"query": "{ sequence }"}).json()["data"]["sequence"])
+
+    def tell(pairs: list[Coincidence]) -> None:
+        with neo4j_driver.session() as session:
+            write_coincidences(session, pairs, "asterism-1", T0)
+
+    with opened(url) as socket:
+        before = sequence()
+        subscribe(socket, query, after=str(before))
+        tell([pair])
+        told = [next_data(socket)["eventUpdated"] for _ in range(2)]
+        assert {update["key"] for update in told} == {S1, BURST}
+        for update in told:
+            assert update["sequence"] == str(before + 1)
+            assert update["event"]["coincidences"] == [{"open": True, "logOdds": math.log(pair.odds)}]
+        tell([pair])
+        assert sequence() == before + 1
+        tell([])
+        told = [next_data(socket)["eventUpdated"] for _ in range(2)]
+        assert {update["key"] for update in told} == {S1, BURST}
+        assert [update["event"]["coincidences"] for update in told] == [[], []]
 
 
 @pytest.mark.services

@@ -183,8 +183,8 @@ def test_a_bomb_is_refused_or_ends_within_its_budget(
     process = stack.status()
     parameters = {"big": list(range(40_000)), "text": "a" * 200_000, "a": 1}
     outcomes = run_all(filled, queries, parameters)
-    # A query the server cannot stop would run for minutes or for ever; the slack is for a busy machine.
-    slow = {query[:100]: took for query, (_, took) in outcomes.items() if took > 10 * BUDGET.seconds}
+    # Overdue queries are looked for twice a second, and planning counts, too; the slack is for a busy machine.
+    slow = {query[:100]: took for query, (_, took) in outcomes.items() if took > 3 * BUDGET.seconds}
     assert slow == {}
     assert stack.status() == process
     log = stack.home / "stack" / "neo4j" / "logs" / "debug.log"

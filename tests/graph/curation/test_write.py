@@ -138,6 +138,23 @@ def test_a_new_link_takes_over_what_was_said_while_it_is_being_written(sky: Driv
     assert ask(held) == [["rejected", 21]]
 
 
+def test_a_vetting_turns_the_page_of_a_belief_that_began_before_it_and_is_part_of_one_that_began_after(
+    sky: Driver, ask: Ask
+) -> None:
+    for key, opened in (("ztf:ZTF1", 60000.5), ("ztf:ZTF2", 61000.0)):
+        ask("MATCH (:Object {key: $key})-[c:CANDIDATE_FOR]->() SET c.openedMjdTai = $opened", key=key, opened=opened)
+    write_acts(sky, [act(1, Kind.VETTING, "rejected", PAIR, Subject("ztf:ZTF2", "lvk:S1"))], database="neo4j")
+    told = ask(
+        "MATCH (o:Object)-[c:CANDIDATE_FOR]->() RETURN o.key AS key, c.openedMjdTai AS opened, c.closedMjdTai, "
+        "c.closedBecause, c.vetting ORDER BY key, opened"
+    )
+    assert told == [
+        ["ztf:ZTF1", 60000.5, 60001.0, "vetting", "pending"],
+        ["ztf:ZTF1", 60001.0, None, None, "rejected"],
+        ["ztf:ZTF2", 61000.0, None, None, "rejected"],
+    ]
+
+
 def test_what_is_not_in_the_graph_yet_is_linked_when_the_act_is_written_again(sky: Driver, ask: Ask) -> None:
     early = act(1, Kind.VETTING, "rejected", Subject("ztf:ZTF3", "lvk:S3"))
     write_acts(sky, [early], database="neo4j")

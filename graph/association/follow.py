@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -41,6 +40,7 @@ from asterism.graph.association.links import close_links, write_verdict
 from asterism.graph.association.regions import REGION_MATCHES, EventRegion, publish_regions
 from asterism.graph.association.rules import RuleSet
 from asterism.graph.association.sample import with_hosts
+from asterism.graph.runs import ASSOCIATE, begin_run, end_run, new_run
 from asterism.lake import Lake
 from asterism.ledger import LedgerTail
 from asterism.logs import get_logger
@@ -90,7 +90,7 @@ class Associator:
         self.tail = LedgerTail(self.lake)
         self.book = EventBook(self.settings.lake_path / "maps", self.rules)
         self.sky = LakeSky(self.lake, self.rules)
-        self.run = uuid.uuid4().hex
+        self.run = new_run()
         self.log = ScoreLog(self.lake, self.run)
 
     def round(self) -> list[Verdict]:
@@ -106,8 +106,11 @@ class Associator:
                 return []
             self.sky.update(self._windows)
             self._windows.clear()
+            begin_run(session, self.run, ASSOCIATE)
             turn = takewhile(lambda _: not self.stop.is_set(), self._turn(events))
-            return [self._judge(session, event) for event in turn]
+            verdicts = [self._judge(session, event) for event in turn]
+            end_run(session, self.run)
+            return verdicts
 
     def news(self) -> bool:
         """Tell whether an event was announced, changed or retracted since the last round; cheap."""

@@ -189,7 +189,7 @@ def misfit(measured: Floats, expected: Floats) -> tuple[float, float]:
 def _rows(measured: Floats, expected: Floats) -> list[dict[str, float]]:
     return [
         {"from": low, "to": high, "measured": int(m), "expected": round(float(e), 2)}
-        for low, high, m, e in zip(EDGES, EDGES[1:], measured, expected, strict=True)
+        for low, high, m, e in zip(EDGES[:-1], EDGES[1:], measured, expected, strict=True)
     ]
 
 

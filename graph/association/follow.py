@@ -96,6 +96,8 @@ class Associator:
     def round(self) -> list[Verdict]:
         """Do one round; return the verdicts written. What an error left undone stays dirty for the next one."""
         self._take_windows()
+        self.sky.update(self._windows)  # whether there are events or not: the first must not wait for the whole lake
+        self._windows.clear()
         with self.driver.session(database=self.settings.neo4j_database) as session:
             events = self.book.read(session)
             regions = publish_regions(self.lake, [self.book.region(event) for event in events])
@@ -104,8 +106,6 @@ class Associator:
             self._mark(events, regions.version)
             if not (self._changed or self._dirty) and not self._stale(events):
                 return []
-            self.sky.update(self._windows)
-            self._windows.clear()
             begin_run(session, self.run, ASSOCIATE)
             turn = takewhile(lambda _: not self.stop.is_set(), self._turn(events))
             verdicts = [self._judge(session, event) for event in turn]
@@ -138,8 +138,7 @@ class Associator:
         """Return the events that were judged against an older state of the lake."""
         if not self.wait_for_batches:
             return set()
-        behind = bool(self._windows)
-        return {e.key for e in events if behind or self._judged.get(e.key, (0, -1))[1] < self.sky.version}
+        return {e.key for e in events if self._judged.get(e.key, (0, -1))[1] < self.sky.version}
 
     def _mark(self, events: list[ActiveEvent], version: int) -> None:
         """Mark as dirty what changed, and once more what waited for older batches that are done now."""

@@ -11,6 +11,8 @@ from asterism.logs import get_logger
 
 LOOK_SECONDS = 0.2
 """How often it is asked whether something is urgent [s]."""
+PAUSE_SHARE = 4.0
+"""Least pause between two rounds, in rounds."""
 
 _log = get_logger("rounds")
 
@@ -23,8 +25,9 @@ def repeat(
 ) -> None:
     """Do rounds of work until `stop` is set, with a pause [s] before each.
 
-    The pause is at least twice as long as the last round took: what follows a stream must leave it most of the machine.
-    When `urgent` says so it ends early, but is still as long as the last round, or `pause_s` if that is less.
+    The pause is at least `PAUSE_SHARE` times as long as the last round took: what follows a stream must leave it most
+    of the machine. When `urgent` says so it ends early, but is still as long as the last round, or `pause_s` if that is
+    less.
 
     An error of ours, such as a database that went away, is logged and puts the work off to the next round.
     """
@@ -36,7 +39,7 @@ def repeat(
         except AsterismError as error:
             _log.error("round put off", code=error.code, reason=error.message)
         took = time.monotonic() - started
-        pause = max(pause_s, 2.0 * took)
+        pause = max(pause_s, PAUSE_SHARE * took)
 
 
 def _waited(stop: threading.Event, least: float, pause: float, urgent: Callable[[], bool] | None) -> bool:

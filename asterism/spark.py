@@ -74,6 +74,8 @@ def _configuration(settings: Settings, jars: Sequence[Path]) -> dict[str, str]:
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        # Queries that name a pool of their own get the next free core: a notice waits for no batch of alerts.
+        "spark.scheduler.mode": "FAIR",
         "spark.log.level": "WARN" if settings.log_level == "DEBUG" else "ERROR",
         "spark.python.daemon.module": "asterism.spark_daemon",
         "spark.sql.session.timeZone": "UTC",

@@ -1,14 +1,15 @@
 """The work that follows the streams: classes and candidate links, in rounds, in a process of its own.
 
-Beside the queries in one Python process it would make every notice wait for the interpreter's lock. The child is nicer
-than the streams, ends with its parent, and is started again if it dies: what a round left undone the next one does.
+Beside the queries in one Python process it would make every notice wait for the interpreter's lock. The child leaves
+the streams most of the machine by pausing (`asterism.rounds`), not by being nice: streams that use two cores up starve
+whoever is nicer, and a new event's verdict, half a second of work, took a minute. It ends with its parent, and is
+started again if it dies: what a round left undone the next one does.
 """
 
 from __future__ import annotations
 
 import math
 import multiprocessing
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +27,6 @@ from asterism.logs import configure_logs, get_logger
 from asterism.rounds import repeat
 from asterism.settings import Settings
 
-_NICER = 19
 _PAUSE_SECONDS = 5.0
 _RESCORE_SECONDS = 1.0
 _log = get_logger("deploy.follower")
@@ -122,7 +122,6 @@ def _keep(settings: Settings, stop: threading.Event) -> None:
 
 def _follow(settings: Settings, parent: Connection) -> None:
     """Follow until the parent closes its end of the pipe, as its death does, or a signal comes: the child's life."""
-    os.nice(_NICER)
     configure_logs(settings.log_level, as_json=settings.log_json)
     with stop_on_signals() as stop:
         threading.Thread(target=_until_closed, args=(parent, stop), daemon=True).start()

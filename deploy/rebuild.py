@@ -25,6 +25,7 @@ from asterism.graph.connection import connect
 from asterism.graph.curation.replay import replay_acts
 from asterism.graph.enrichment import write_matches
 from asterism.graph.errors import GraphQueryError
+from asterism.graph.runs import REBUILD, begin_run, end_run, new_run
 from asterism.graph.schema import initialise
 from asterism.graph.sweep import sweep_before
 from asterism.ingest.hot import HotLane
@@ -88,9 +89,10 @@ def rebuild(settings: Settings, advance: Advance) -> Rebuilt:
     LakeError, JournalError, GraphError
         If one of them fails; running again goes on.
     """
-    started = time.monotonic()
-    with connect(settings) as driver:
+    started, run = time.monotonic(), new_run()
+    with connect(settings) as driver, driver.session(database=settings.neo4j_database) as session:
         initialise(driver, settings.neo4j_database)
+        begin_run(session, run, REBUILD)
         detections = _write_detections(settings, driver, advance)
         done = project(
             _counted(Journal(settings.journal_path), advance),
@@ -103,6 +105,7 @@ def rebuild(settings: Settings, advance: Advance) -> Rebuilt:
         night = hotwindow.first_night(Lake(settings.lake_path))
         if night is not None:
             sweep_before(driver, night, database=settings.neo4j_database)
+        end_run(session, run)
     elapsed = round(time.monotonic() - started, 3)
     return Rebuilt(detections, done.read, len(done.events), classified, judged, acts, elapsed)
 

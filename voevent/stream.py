@@ -53,6 +53,7 @@ def start_notice_query(spark: SparkSession, settings: Settings, *, until_caught_
             done = project(deliveries, driver, database=settings.neo4j_database, maps=maps_folder(settings))
         _log.info("notices projected", batch_id=batch_id, read=done.read, created=done.created, refused=done.refused)
 
+    spark.sparkContext.setLocalProperty("spark.scheduler.pool", QUERY)  # the query takes it over from this thread
     frame = spark.readStream.format(NoticeSource.name()).option("journal", str(settings.journal_path)).load()
     writer = frame.writeStream.queryName(QUERY).foreachBatch(process)
     writer = writer.option("checkpointLocation", str(checkpoint / "spark"))

@@ -14,7 +14,6 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
@@ -22,8 +21,7 @@ from asterism.graph.association.observed import AREA_ORDER, Observed
 from asterism.graph.association.rates import Counted, Rates, measure_rates
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import RuleSet
-from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of, surveys
-from asterism.lake import Lake
+from asterism.graph.association.sample import ObjectSample, surveys
 from asterism.sky.healpix import contains, pixel_area_deg2
 
 CATALOGUE_MATCHES = "catalogue_matches"
@@ -126,18 +124,6 @@ class Background:
         return grid, np.asarray(shape, dtype=np.float64)
 
 
-def lake_objects(lake: Lake, rules: RuleSet) -> ObjectSample:
-    """Return all public objects of the lake's alerts that pass the cuts and match no excluded catalogue class."""
-    columns = [name for name in ALERTS.names if name != "objectKey"]
-    rows = lake.detections(["objectKey", *columns, "public"])
-    rows = rows.filter(pc.and_(pc.is_valid(rows["objectKey"]), rows["public"])).select(ALERTS.names).cast(ALERTS)
-    matches = lake.side_rows(CATALOGUE_MATCHES, MATCHED)
-    excluded = matches.filter(pc.is_in(matches["class"], pa.array(rules.cuts.catalogue_classes)))["objectKey"]
-    rows = rows.filter(pc.invert(pc.is_in(rows["objectKey"], excluded.combine_chunks())))
-    sample = objects_of(rows, rules.cuts)
-    return sample.select(sample.passes)
-
-
 def _counted(objects: ObjectSample, start: float, inside: NDArray[np.bool_], here: NDArray[np.bool_]) -> Counted:
     """Return what the rates are measured from: off source in the window, and everywhere in the time before it."""
     before = (objects.first < start) & (objects.first >= start - BEFORE_DAYS)
@@ -151,7 +137,7 @@ def measure_background(objects: ObjectSample, observed: Observed, region: EventR
     Parameters
     ----------
     objects : ObjectSample
-        All objects that pass the cuts (`lake_objects`).
+        All objects that pass the cuts; known sources that may be the event's are left out, as they are judged apart.
     observed : Observed
         What the surveys looked at.
     region : EventRegion
@@ -159,6 +145,7 @@ def measure_background(objects: ObjectSample, observed: Observed, region: EventR
     rules : RuleSet
         Fallback and minimum.
     """
+    objects = objects.select(~np.isin(objects.known, [one.name for one in rules.kinds[region.kind].catalogued]))
     seen = observed.until(region.end)
     shift = 2 * (29 - AREA_ORDER)
     cells = np.unique(seen.cell)

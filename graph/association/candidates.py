@@ -23,23 +23,26 @@ from asterism.graph.connection import read
 _OBJECT = {"firstMjdTai", "ra", "dec", "hpx29"}
 _OF_OBJECT = [name for name in ALERTS.names if name in _OBJECT]
 _OF_ALERT = [name for name in ALERTS.names if name not in _OBJECT and name != "objectKey"]
-REGION_QUERY = (
-    "UNWIND $ranges AS range MATCH (o:Object) WHERE o.hpx29 >= range[0] AND o.hpx29 < range[1] "
-    "AND o.firstMjdTai >= $start AND o.firstMjdTai <= $end AND (o.public OR $nonpublic) "
-    "AND NOT EXISTS { (o)-[:MATCHES]->(c:CatalogSource) WHERE c.class IN $classes } "
-    f"RETURN o.key, {', '.join(f'o.{name}' for name in _OF_OBJECT)}, "
-    "COLLECT { MATCH (o)-[:HAS_ALERT]->(a:Alert) WHERE (a.public OR $nonpublic) AND a.mjdTai <= $end "
-    f"RETURN [{', '.join(f'a.{name}' for name in _OF_ALERT)}] }}, null"
+_OBJECT_VALUES = f"o.key, {', '.join(f'o.{name}' for name in _OF_OBJECT)}"
+_ALERT_VALUES = f"[{', '.join(f'a.{name}' for name in _OF_ALERT)}]"
+_IN_RANGE = (
+    "UNWIND $ranges AS range CALL (range) { MATCH (o:Object) WHERE o.hpx29 >= range[0] AND o.hpx29 < range[1] "
+    "AND (o.public OR $nonpublic) "
 )
-"""Objects first seen in the window inside the ranges, with their alerts up to its end; it seeks `Object(hpx29)`."""
+REGION_QUERY = (
+    f"{_IN_RANGE} AND o.firstMjdTai >= $start AND o.firstMjdTai <= $end "
+    "AND NOT EXISTS { (o)-[:MATCHES]->(c:CatalogSource) WHERE c.class IN $classes } "
+    "WITH o, COLLECT { MATCH (o)-[:HAS_ALERT]->(a:Alert) WHERE (a.public OR $nonpublic) AND a.mjdTai <= $end "
+    f"RETURN {_ALERT_VALUES} }} AS alerts RETURN collect([{_OBJECT_VALUES}, alerts, null]) AS rows }} RETURN rows"
+)
+"""Objects first seen in the window inside the ranges, with their alerts up to its end; it seeks `Object(hpx29)`. What a
+range holds travels as one row."""
 
 CATALOGUED_QUERY = (
-    "UNWIND $ranges AS range MATCH (o:Object) WHERE o.hpx29 >= range[0] AND o.hpx29 < range[1] "
-    "AND (o.public OR $nonpublic) MATCH (o)-[:MATCHES]->(c:CatalogSource) WHERE c.class IN $classes "
-    f"WITH o, min(c.class) AS class RETURN o.key, {', '.join(f'o.{name}' for name in _OF_OBJECT)}, "
-    "COLLECT { MATCH (o)-[:HAS_ALERT]->(a:Alert) "
+    f"{_IN_RANGE} MATCH (o)-[:MATCHES]->(c:CatalogSource) WHERE c.class IN $classes "
+    "WITH o, min(c.class) AS class WITH o, class, COLLECT { MATCH (o)-[:HAS_ALERT]->(a:Alert) "
     "WHERE (a.public OR $nonpublic) AND a.mjdTai >= $start AND a.mjdTai <= $end "
-    f"RETURN [{', '.join(f'a.{name}' for name in _OF_ALERT)}] }}, class"
+    f"RETURN {_ALERT_VALUES} }} AS alerts RETURN collect([{_OBJECT_VALUES}, alerts, class]) AS rows }} RETURN rows"
 )
 """Objects inside the ranges that are known sources of some classes, with their alerts in the window."""
 
@@ -107,7 +110,7 @@ def _sources(tx: ManagedTransaction, keys: list[str], nonpublic: bool) -> dict[s
 
 def _rows(tx: ManagedTransaction, query: str, /, **parameters: Any) -> list[list[Any]]:
     """Return key and properties of each object, its alerts, and its class."""
-    return [list(record) for record in tx.run(query, parameters)]
+    return [row for record in tx.run(query, parameters) for row in record["rows"]]
 
 
 def _alerts(rows: list[list[Any]], older: pa.Table | None) -> pa.Table:

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asterism.graph.association.events import ActiveEvent, Partner
-from asterism.graph.association.rules import CoincidenceRule, PairRule
+from asterism.graph.association.pair_rules import CoincidenceRule, PairRule
 from asterism.sky.healpix import SKY_DEG2
 from asterism.sky.localization import Localization
 from asterism.sky.overlap import overlap_integral

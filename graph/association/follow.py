@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -41,6 +40,7 @@ from asterism.graph.association.links import close_links, write_verdict
 from asterism.graph.association.regions import REGION_MATCHES, EventRegion, publish_regions
 from asterism.graph.association.rules import RuleSet
 from asterism.graph.association.sample import with_hosts
+from asterism.graph.runs import ASSOCIATE, begin_run, end_run, new_run
 from asterism.lake import Lake
 from asterism.ledger import LedgerTail
 from asterism.logs import get_logger
@@ -90,12 +90,14 @@ class Associator:
         self.tail = LedgerTail(self.lake)
         self.book = EventBook(self.settings.lake_path / "maps", self.rules)
         self.sky = LakeSky(self.lake, self.rules)
-        self.run = uuid.uuid4().hex
+        self.run = new_run()
         self.log = ScoreLog(self.lake, self.run)
 
     def round(self) -> list[Verdict]:
         """Do one round; return the verdicts written. What an error left undone stays dirty for the next one."""
         self._take_windows()
+        self.sky.update(self._windows)  # whether there are events or not: the first must not wait for the whole lake
+        self._windows.clear()
         with self.driver.session(database=self.settings.neo4j_database) as session:
             events = self.book.read(session)
             regions = publish_regions(self.lake, [self.book.region(event) for event in events])
@@ -104,10 +106,11 @@ class Associator:
             self._mark(events, regions.version)
             if not (self._changed or self._dirty) and not self._stale(events):
                 return []
-            self.sky.update(self._windows)
-            self._windows.clear()
+            begin_run(session, self.run, ASSOCIATE)
             turn = takewhile(lambda _: not self.stop.is_set(), self._turn(events))
-            return [self._judge(session, event) for event in turn]
+            verdicts = [self._judge(session, event) for event in turn]
+            end_run(session, self.run)
+            return verdicts
 
     def news(self) -> bool:
         """Tell whether an event was announced, changed or retracted since the last round; cheap."""
@@ -135,8 +138,7 @@ class Associator:
         """Return the events that were judged against an older state of the lake."""
         if not self.wait_for_batches:
             return set()
-        behind = bool(self._windows)
-        return {e.key for e in events if behind or self._judged.get(e.key, (0, -1))[1] < self.sky.version}
+        return {e.key for e in events if self._judged.get(e.key, (0, -1))[1] < self.sky.version}
 
     def _mark(self, events: list[ActiveEvent], version: int) -> None:
         """Mark as dirty what changed, and once more what waited for older batches that are done now."""

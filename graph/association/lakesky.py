@@ -22,7 +22,7 @@ from asterism.graph.association.hosts import lake_hosts
 from asterism.graph.association.observed import AREA_ORDER, Observed
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import RuleSet
-from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of, with_hosts
+from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of, with_classes, with_hosts
 from asterism.lake import Lake
 from asterism.sky.healpix import contains
 from asterism.times import night_of
@@ -94,7 +94,10 @@ class LakeSky:
             excluded = matches.filter(pc.is_in(matches["class"], classes))["objectKey"].combine_chunks()
             rows = rows.filter(pc.invert(pc.is_in(rows["objectKey"], excluded)))
             found = objects_of(rows.select(ALERTS.names).cast(ALERTS), self._rules.cuts)
-            self._objects = with_hosts(found.select(found.passes), self.hosts)
+            named = {one.name for kind in self._rules.kinds.values() for one in kind.catalogued}
+            known = matches.filter(pc.is_in(matches["class"], pa.array(sorted(named), pa.string())))
+            class_of = dict(zip(known["objectKey"].to_pylist(), known["class"].to_pylist(), strict=True))
+            self._objects = with_classes(with_hosts(found.select(found.passes), self.hosts), class_of)
         return self._objects
 
     @property

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from asterism.graph.association.pair_rules import CoincidenceRule, coincidence_rule
 from asterism.graph.errors import RuleSetError
 
 DEFAULT = "asterism-1"
@@ -208,58 +209,6 @@ class ChanceRule:
 
 
 @dataclass(frozen=True)
-class PairRule:
-    """When events of two kinds may be one source.
-
-    Attributes
-    ----------
-    first, second : str
-        Kinds of the events.
-    start_s, end_s : float
-        Window of the second's time minus the first's [s].
-    per_year : float
-        Unrelated events of the second kind a year, whole sky.
-    p_joint : float
-        Probability that an event of the first kind has one of the second.
-    source : str
-        Where the numbers are from.
-    unmodelled : bool, optional
-        The first is of no class of compact binary, or is of one; None: either.
-    """
-
-    first: str
-    second: str
-    start_s: float
-    end_s: float
-    per_year: float
-    p_joint: float
-    source: str
-    unmodelled: bool | None = None
-
-
-@dataclass(frozen=True)
-class CoincidenceRule:
-    """How coincident events are judged.
-
-    Attributes
-    ----------
-    min_odds : float
-        Pairs of smaller odds are not linked.
-    pairs : tuple of PairRule
-        The first that fits is used.
-    true_per_year : dict
-        Rate of true events a year, by kind and class; ``any`` where no class is named. No false-alarm rate is smaller.
-    targeted_hz : dict
-        Thresholds of targeted searches [Hz], by kind of the first and authority of the second.
-    """
-
-    min_odds: float
-    pairs: tuple[PairRule, ...]
-    true_per_year: dict[str, dict[str, float]]
-    targeted_hz: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Correction:
     """Where a rule set departs from what it is taken from: what was there, and what is here."""
 
@@ -362,7 +311,7 @@ def parse_rules(values: dict[str, Any]) -> RuleSet:
             grades=tuple(Grade(**one) for one in values.get("grades", [])),
             chance=ChanceRule(**values["chance"]) if "chance" in values else None,
             corrections=tuple(Correction(**one) for one in values.get("corrections", [])),
-            coincidence=_coincidence(values["coincidence"]) if "coincidence" in values else None,
+            coincidence=coincidence_rule(values["coincidence"]) if "coincidence" in values else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RuleSetError(f"the rule set is malformed: {error!r}") from error
@@ -383,13 +332,6 @@ def _check_kind(name: str, kind: Kind) -> None:
             raise RuleSetError(f"the fade prior of {name} is no density: its weights sum to {total}")
     if any(one.sigma_deg2 <= 0 for one in kind.catalogued):
         raise RuleSetError(f"a catalogued class of {name} has no density")
-
-
-def _coincidence(values: dict[str, Any]) -> CoincidenceRule:
-    pairs = tuple(PairRule(**one) for one in values["pairs"])
-    if any(p.end_s <= p.start_s or p.per_year <= 0 or not 0 < p.p_joint < 1 for p in pairs):
-        raise ValueError("a pair of events has no window, rate or probability")
-    return CoincidenceRule(float(values["min_odds"]), pairs, values["true_per_year"], values.get("targeted_hz", {}))
 
 
 def _kind(values: dict[str, Any]) -> Kind:

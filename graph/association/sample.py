@@ -119,6 +119,11 @@ def with_hosts(sample: ObjectSample, host_mpc: Mapping[str, float]) -> ObjectSam
     return replace(sample, host_mpc=np.array(found, dtype=np.float64))
 
 
+def with_classes(sample: ObjectSample, known: Mapping[str, str]) -> ObjectSample:
+    """Return the objects with the classes of the catalogued sources they are, by object key."""
+    return replace(sample, known=np.array([known.get(key, "") for key in sample.key.tolist()], dtype="U16"))
+
+
 def join_sources(sample: ObjectSample, source: Mapping[str, tuple[str, float]]) -> ObjectSample:
     """Let objects that are one source share what is known of it.
 

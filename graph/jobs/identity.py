@@ -24,6 +24,7 @@ from asterism.graph.jobs.identity_store import read_state, write_assignment
 from asterism.graph.jobs.inputs import spark_errors
 from asterism.graph.jobs.pairs import cross_survey_pairs
 from asterism.graph.jobs.sources import Member, assign
+from asterism.graph.runs import IDENTITY, begin_run, end_run, new_run
 from asterism.graph.schema import check_format
 
 
@@ -92,7 +93,11 @@ def identify(
     engine, reason = choose_engine(spark)
     groups, pairs = same_source_groups(spark, engine, state.members, radius_arcsec)
     wanted = assign(groups, state.sources)
-    written = write_assignment(driver, database, state, wanted, radius_arcsec)
+    run = new_run()
+    with driver.session(database=database) as session:
+        begin_run(session, run, IDENTITY)
+        written = write_assignment(driver, database, state, wanted, radius_arcsec)
+        end_run(session, run)
     return IdentityReport(
         radius_arcsec=radius_arcsec,
         objects=len(state.members),

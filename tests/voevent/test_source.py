@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +109,35 @@ def test_the_stream_and_the_command_make_the_same_graph(
     deliveries = [Delivery.of(entry) for entry in Journal(settings.journal_path).read()]
     project(deliveries, empty_graph, database="neo4j", maps=maps_folder(settings))
     assert digest(empty_graph, "neo4j") == streamed
+
+
+@pytest.mark.spark
+@pytest.mark.services
+def test_a_notice_waits_for_no_long_job_that_came_before_it(
+    spark: SparkSession, installation: Callable[..., Any], samples: Any, empty_graph: Any, tmp_path: Path
+) -> None:
+    """First come, first served, it would run after all of them: a task a fifth of a second, 300 for two cores."""
+    settings, tasks = installation(), 300
+    (tmp_path / "done").mkdir()
+    done = str(tmp_path / "done")
+
+    def take_long(number: int) -> None:
+        time.sleep(0.2)
+        Path(done, str(number)).touch()
+
+    def long_job() -> None:
+        spark.sparkContext.setJobGroup("long", "many tasks", interruptOnCancel=True)
+        with suppress(Exception):  # it is cancelled
+            spark.sparkContext.parallelize(range(tasks), tasks).foreach(take_long)
+
+    with Journal(settings.journal_path) as journal, ThreadPoolExecutor(2) as threads:
+        long = threads.submit(long_job)
+        while not any(Path(done).iterdir()):
+            time.sleep(0.05)
+        Intake(journal).accept(samples.gbm_xml(), FILE)
+        threads.submit(lambda: start_notice_query(spark, settings, until_caught_up=True).awaitTermination()).result()
+        finished = len(list(Path(done).iterdir()))
+        spark.sparkContext.cancelJobGroup("long")
+        long.result()
+    assert digest(empty_graph, "neo4j").nodes["Notice"] == 1
+    assert finished < 0.75 * tasks

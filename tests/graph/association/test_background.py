@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from asterism.graph.association.background import UNSEEN_SHARE, Background
+from asterism.graph.association.background import UNSEEN_SHARE, Background, measure_background
+from asterism.graph.association.events import ActiveEvent
+from asterism.graph.association.observed import Observed
 from asterism.graph.association.rules import load_rules
-from asterism.graph.association.sample import ALERTS, objects_of
+from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of
+from asterism.sky.circle import CircleLocalization
+from asterism.sky.healpix import hpx29
 
-NOBODY = objects_of(ALERTS.empty_table(), load_rules().cuts)
+T0 = 61000.0
+RULES = load_rules()
+NOBODY = objects_of(ALERTS.empty_table(), RULES.cuts)
 
 
 def background(delay: np.ndarray, span: tuple[float, float]) -> Background:
@@ -36,3 +44,21 @@ def test_where_nothing_unrelated_was_found_a_little_is_left() -> None:
 
 def test_without_a_measurement_it_is_flat() -> None:
     assert Background(0.5, False, 3, 1.0, 9.0, None, np.empty(0)).unevenness([-3.0, 2.0]).tolist() == [1.0, 1.0]
+
+
+def test_known_sources_are_not_counted_as_new_where_they_may_be_the_counterpart(
+    objects: Callable[..., ObjectSample], event: Callable[..., ActiveEvent]
+) -> None:
+    rng = np.random.default_rng(11)
+    ra, dec, first = rng.uniform(20, 60, 600), rng.uniform(-10, 10, 600), T0 + rng.uniform(0.0, 5.0, 600)
+    seen = Observed.from_alerts(hpx29(ra, dec), np.full(600, "ztf"), first, np.full(600, 20.5))
+    known = np.where(np.arange(600) < 200, "blazar", "")
+    everything = objects(ra, dec, first, known=known)
+    rate = {}
+    for kind in ("neutrino", "gw"):
+        region = event(f"{kind}:1", kind, T0, CircleLocalization(40.0, 0.0, 2.0, 0.9)).region(RULES)
+        both = [measure_background(s, seen, region, RULES) for s in (everything, everything.select(known == ""))]
+        assert all(one.measured for one in both)
+        rate[kind] = both[0].rate / both[1].rate
+    assert rate["neutrino"] == pytest.approx(1.0)
+    assert rate["gw"] == pytest.approx(1.5, abs=0.05)

@@ -27,7 +27,8 @@ from asterism.graph.association.coincidence import (
     with_partners,
 )
 from asterism.graph.association.events import ActiveEvent, Partner
-from asterism.graph.association.rules import CoincidenceRule, load_rules
+from asterism.graph.association.pair_rules import CoincidenceRule
+from asterism.graph.association.rules import load_rules
 from asterism.sky.circle import CircleLocalization
 from asterism.sky.healpix import SKY_DEG2, pixel_centers
 from asterism.sky.localization import Localization

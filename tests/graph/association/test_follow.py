@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from asterism import __version__
 from asterism.batches import running_batch
 from asterism.graph.association.follow import Associator
 from asterism.graph.association.regions import latest_version
 from asterism.graph.association.rules import load_rules
 from asterism.graph.digest import digest
+from asterism.times import now_mjd_tai
 
 pytestmark = pytest.mark.services
 
@@ -36,6 +38,34 @@ def test_back_search_and_live_batches_end_in_the_links_of_brute_force(night: Any
     before = digest(night.driver, "neo4j").hex
     follower.round()
     associator(night).round()
+    assert digest(night.driver, "neo4j").hex == before
+
+
+def test_the_run_of_every_link_is_told_by_a_node_whose_end_moves_as_it_goes_on(night: Any) -> None:
+    def told() -> list[tuple[object, ...]]:
+        found = night.driver.execute_query(
+            "MATCH ()-[c:CANDIDATE_FOR]->() WITH DISTINCT c.run AS run MATCH (r:Run {key: run}) "
+            "RETURN r.key, r.kind, r.version, r.startedMjdTai, r.endedMjdTai"
+        )
+        return [tuple(record.values()) for record in found.records]
+
+    night.batch(night.alerts(1, 150))
+    night.event(night.FIRST)
+    follower = associator(night)
+    begun = now_mjd_tai()
+    follower.round()
+    [(key, kind, version, started, ended)] = told()
+    assert (key, kind, version) == (follower.run, "associate", __version__)
+    assert begun <= started < ended <= now_mjd_tai()
+    night.batch(night.alerts(2, 150))
+    follower.round()
+    [again] = told()
+    assert again[:4] == (key, kind, version, started)
+    assert again[4] > ended
+    before = digest(night.driver, "neo4j").hex
+    follower.round()
+    associator(night).round()
+    assert len(night.driver.execute_query("MATCH (r:Run) RETURN r.key").records) == 2
     assert digest(night.driver, "neo4j").hex == before
 
 

@@ -74,6 +74,9 @@ PLANTED = [
 def test_planted_pairs_are_found_and_no_others(graph: Driver, spark: SparkSession) -> None:
     put(graph, *PLANTED)
     report = identify(graph, DATABASE, spark)
+    [run] = graph.execute_query("MATCH (r:Run) RETURN r").records
+    assert run["r"]["kind"] == "identity"
+    assert run["r"]["startedMjdTai"] < run["r"]["endedMjdTai"]
     assert links(graph) == {
         "lsst:1": ("lsst:1", 0.0),
         "ztf:ZTF18a": ("lsst:1", pytest.approx(0.6, rel=1e-6)),

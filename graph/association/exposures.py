@@ -81,8 +81,19 @@ class Exposures:
         return cls(np.empty(0, np.int64), np.empty(0, np.str_), np.empty(0), np.empty(0))
 
     def __add__(self, other: Exposures) -> Exposures:
-        names = ("key", "survey", "mjd_tai", "limit_mag")
-        return Exposures(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))._distinct()
+        """Return the exposures of both; those of `other` are sorted in, which for a few costs little."""
+        at = np.searchsorted(self.key, other.key)
+        known = at < self.key.size
+        known[known] = self.key[at[known]] == other.key[known]
+        deeper = np.zeros_like(known)
+        deeper[known] = _depth(other.limit_mag[known]) > _depth(self.limit_mag[at[known]])
+        columns = []
+        for name in ("key", "survey", "mjd_tai", "limit_mag"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            column = mine.astype(np.promote_types(mine.dtype, theirs.dtype))
+            column[at[deeper]] = theirs[deeper]
+            columns.append(np.insert(column, at[~known], theirs[~known]))
+        return Exposures(*columns)
 
     @property
     def observed(self) -> Observed:
@@ -107,11 +118,15 @@ class Exposures:
 
     def _distinct(self) -> Exposures:
         """Sort, and keep of equal exposures the one with the deepest limit (all alerts of one state the same)."""
-        depth = -np.nan_to_num(self.limit_mag, nan=-np.inf)
-        order = np.lexsort((depth, self.key))
+        order = np.lexsort((-_depth(self.limit_mag), self.key))
         key = self.key[order]
         kept = order[np.concatenate([[True], key[1:] != key[:-1]])] if key.size else order
         return Exposures(self.key[kept], self.survey[kept], self.mjd_tai[kept], self.limit_mag[kept])
+
+
+def _depth(limit_mag: Floats) -> Floats:
+    """Return a limiting magnitude, one that is not known as shallower than all."""
+    return np.nan_to_num(limit_mag, nan=-np.inf)
 
 
 def _key(hpx29: Ints, mjd_tai: Floats) -> Ints:

@@ -6,7 +6,8 @@ Each round:
    coincides with what did, is *dirty*;
 2. finished batches (the lake's ledger) name the delivery windows whose alerts lie in regions: their events are dirty;
 3. dirty events are judged from all that graph and lake hold, and their links written absolutely: changed events first,
-   then the others, those judged longest ago first, until the time for re-scores is used up or there is news;
+   then the others, those judged longest ago first, until the time for re-scores is used up or there is news. Where one
+   event changed the next may be under way: re-scores then wait for another round, but no longer than `REST_SECONDS`;
 4. an event that changed with version v stays *unsettled* until no batch that began before v is running, and is then
    judged once more: what such a batch wrote was never tested against the new region;
 5. when nothing is dirty, events that were judged against an older state of the lake are judged anew: what is unrelated
@@ -47,6 +48,9 @@ from asterism.logs import get_logger
 from asterism.settings import Settings
 from asterism.times import now_mjd_tai
 
+REST_SECONDS = 60.0
+"""Longest time without a re-score while events keep changing [s]."""
+
 _log = get_logger("graph.association")
 
 
@@ -84,6 +88,7 @@ class Associator:
     _judged: dict[str, tuple[int, int]] = field(default_factory=dict, init=False)
     _windows: list[str] = field(default_factory=list, init=False)
     _count: int = field(default=0, init=False)
+    _rescored: float = field(default=-math.inf, init=False)
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.settings.lake_path)
@@ -125,13 +130,17 @@ class Associator:
     def _turn(self, events: list[ActiveEvent]) -> Iterator[ActiveEvent]:
         """Yield the events to judge in this round: changed ones, then others until the time is used up."""
         known = {event.key: event for event in events}
-        for key in sorted(self._changed & known.keys()):
+        changed = sorted(self._changed & known.keys())
+        for key in changed:
             yield known[key]
-        started = time.monotonic()
+        started, hurried = time.monotonic(), self.rescore_seconds < math.inf
+        if hurried and changed and started - self._rescored < REST_SECONDS:
+            return
         waiting = (self._dirty or self._stale(events)) & known.keys()
         for key in sorted(waiting, key=lambda key: (self._judged.get(key, (0, 0)), key)):
             yield known[key]
-            if time.monotonic() - started > self.rescore_seconds or (self.rescore_seconds < math.inf and self.news()):
+            self._rescored = time.monotonic()
+            if self._rescored - started > self.rescore_seconds or (hurried and self.news()):
                 return
 
     def _stale(self, events: list[ActiveEvent]) -> set[str]:

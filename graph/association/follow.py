@@ -88,7 +88,7 @@ class Associator:
     _judged: dict[str, tuple[int, int]] = field(default_factory=dict, init=False)
     _windows: list[str] = field(default_factory=list, init=False)
     _count: int = field(default=0, init=False)
-    _rescored: float = field(default=-math.inf, init=False)
+    _rescored: float = field(default_factory=time.monotonic, init=False)
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.settings.lake_path)
@@ -115,7 +115,7 @@ class Associator:
             turn = takewhile(lambda _: not self.stop.is_set(), self._turn(events))
             verdicts = [self._judge(session, event) for event in turn]
             end_run(session, self.run)
-            return verdicts
+            return [verdict for verdict in verdicts if verdict is not None]
 
     def news(self) -> bool:
         """Tell whether an event was announced, changed or retracted since the last round; cheap."""
@@ -133,14 +133,14 @@ class Associator:
         changed = sorted(self._changed & known.keys())
         for key in changed:
             yield known[key]
-        started, hurried = time.monotonic(), self.rescore_seconds < math.inf
-        if hurried and changed and started - self._rescored < REST_SECONDS:
+        started = time.monotonic()
+        if self._hurried and changed and started - self._rescored < REST_SECONDS:
             return
         waiting = (self._dirty or self._stale(events)) & known.keys()
         for key in sorted(waiting, key=lambda key: (self._judged.get(key, (0, 0)), key)):
             yield known[key]
             self._rescored = time.monotonic()
-            if self._rescored - started > self.rescore_seconds or (hurried and self.news()):
+            if self._rescored - started > self.rescore_seconds or (self._hurried and self.news()):
                 return
 
     def _stale(self, events: list[ActiveEvent]) -> set[str]:
@@ -173,8 +173,16 @@ class Associator:
         partners = with_partners(events, pairs)
         return [replace(event, partners=partners[event.key]) for event in events]
 
-    def _judge(self, session: Session, event: ActiveEvent) -> Verdict:
+    @property
+    def _hurried(self) -> bool:
+        """A round may leave re-scores to the next one."""
+        return self.rescore_seconds < math.inf
+
+    def _judge(self, session: Session, event: ActiveEvent) -> Verdict | None:
+        """Judge an event and write what was found; a re-score that news overtakes is left to another round."""
         verdict, misses = judge_now(session, event, self.book.region(event), self.sky, self.rules, self.settings)
+        if self._hurried and event.key not in self._changed and self.news():
+            return None
         now = now_mjd_tai()
         self.log.add(verdict, now)
         written = write_verdict(session, verdict, now, misses, self.run)

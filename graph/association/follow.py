@@ -139,8 +139,7 @@ class Associator:
         waiting = (self._dirty or self._stale(events)) & known.keys()
         for key in sorted(waiting, key=lambda key: (self._judged.get(key, (0, 0)), key)):
             yield known[key]
-            self._rescored = time.monotonic()
-            if self._rescored - started > self.rescore_seconds or (self._hurried and self.news()):
+            if time.monotonic() - started > self.rescore_seconds or (self._hurried and self.news()):
                 return
 
     def _stale(self, events: list[ActiveEvent]) -> set[str]:
@@ -181,10 +180,13 @@ class Associator:
     def _judge(self, session: Session, event: ActiveEvent) -> Verdict | None:
         """Judge an event and write what was found; a re-score that news overtakes is left to another round."""
         verdict, misses = judge_now(session, event, self.book.region(event), self.sky, self.rules, self.settings)
-        if self._hurried and event.key not in self._changed and self.news():
+        rescored = event.key not in self._changed
+        if self._hurried and rescored and time.monotonic() - self._rescored < 2.0 * REST_SECONDS and self.news():
             return None
         now = now_mjd_tai()
         self.log.add(verdict, now)
+        if rescored:
+            self._rescored = time.monotonic()
         written = write_verdict(session, verdict, now, misses, self.run)
         self._changed.discard(event.key)
         self._dirty.discard(event.key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from asterism import __version__
 from asterism.batches import running_batch
-from asterism.graph.association.follow import Associator
+from asterism.graph.association.follow import REST_SECONDS, Associator
 from asterism.graph.association.regions import latest_version
 from asterism.graph.association.rules import load_rules
 from asterism.graph.digest import digest
@@ -117,6 +118,22 @@ def test_a_round_that_is_told_to_stop_judges_no_further_event_and_the_next_one_d
     follower.stop.clear()
     follower.round()
     assert night.links() == night.expected(night.FIRST) != set()
+
+
+def test_news_overtakes_a_rescore_but_not_for_ever(night: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    night.batch(night.alerts(1, 150))
+    night.event(night.FIRST)
+    follower = Associator(night.driver, night.settings, RULES, rescore_seconds=60.0)
+    assert len(follower.round()) == 1
+    before = night.links()
+    night.batch(night.alerts(3, 150))
+    monkeypatch.setattr(follower, "news", lambda: True)
+    assert follower.round() == []
+    assert night.links() == before != night.expected(night.FIRST)
+    clock = time.monotonic
+    monkeypatch.setattr("asterism.graph.association.follow.time.monotonic", lambda: clock() + 2.5 * REST_SECONDS)
+    assert len(follower.round()) == 1
+    assert night.links() == night.expected(night.FIRST)
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.2, 0.9), (0.9, 0.2)])

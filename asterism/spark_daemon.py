@@ -3,8 +3,9 @@
 Loading them takes seconds on a busy machine; a forked worker finds them there. Only modules that are safe to fork
 after import stand here.
 
-Spark's workers look for garbage after every task, among all objects there are. Those of loaded modules are a million
-and never garbage, so they are put out of the collector's sight: it took a quarter of the workers' time (measured).
+Spark's workers look for garbage after every task, among all objects there are. The 200,000 of
+loaded modules are never garbage, so they are put out of the collector's sight: it took a quarter of the workers' time
+(measured).
 """
 
 from __future__ import annotations

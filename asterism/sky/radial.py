@@ -100,4 +100,6 @@ def _quantile_of(parts: tuple[tuple[float, float], ...], level: float) -> float:
 
     if low == high or missing(low) <= 0.0:
         return low
-    return float(brentq(missing, low, high, xtol=_SMALLEST, rtol=_RELATIVE)) if missing(high) < 0.0 else high
+    if missing(high) >= 0.0:
+        return high
+    return float(brentq(missing, low, high, xtol=_SMALLEST, rtol=_RELATIVE, maxiter=1000))

@@ -191,7 +191,7 @@ class Decoder:
 
     def _header(self, payload: bytes) -> tuple[Header, Plan]:
         """Return the container's header (not its sync marker) and plan, mostly by one comparison."""
-        if self._last is not None and payload.startswith(self._last[0]):
+        if self._last is not None and payload.startswith(self._last[0]) and len(payload) >= self._last[1].end:
             return self._last[1], self._last[2]
         header = read_header(payload)
         plan = plan_for(header.schema)

@@ -625,6 +625,17 @@ def test_packets_cut_anywhere_are_told_from_whole_ones(decoder: Decoder) -> None
         decoder.decode_full(lsst[:-1])
 
 
+def test_what_is_said_of_a_cut_packet_does_not_depend_on_what_was_decoded_before(decoder: Decoder) -> None:
+    ztf = ztf_packet(ZTF_ONE)
+    header = read_header(ztf)
+    one(decoder, ztf)
+    for cut in range(header.sync_start - 2, header.end + 3):
+        assert code(decoder, ztf[:cut]) == code(Decoder(), ztf[:cut])
+        one(decoder, ztf)
+    assert code(decoder, ztf[: header.end - 1]) == "ingest.truncated"
+    assert code(decoder, ztf[: header.end]) == "ingest.empty"
+
+
 def test_bytes_behind_the_record_are_found_by_the_full_decode(decoder: Decoder) -> None:
     with pytest.raises(UndecodableError, match="the record ends at byte"):
         decoder.decode_full(lsst_packet(LSST_ONE) + b"x")

@@ -20,12 +20,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from asterism.enrich.errors import CatalogueError
 from asterism.errors import AsterismError
 from asterism.ids import make_key
+from asterism.sky.cone import unit_vectors
 from asterism.sky.healpix import check_positions, hpx29, pixel_area_deg2
 
 Floats = NDArray[np.float64]
@@ -142,19 +143,6 @@ def read_catalogue(path: Path) -> Catalogue:
         raise
     except AsterismError as error:
         raise CatalogueError(f"catalogue {path.name}: {error.message}") from error
-
-
-def unit_vectors(ra: ArrayLike, dec: ArrayLike) -> Floats:
-    """Return ICRS positions [deg], shape (n,), as unit vectors, shape (n, 3).
-
-    Raises
-    ------
-    SkyError
-        If a coordinate is not finite or a declination is outside [-90, 90].
-    """
-    ra_deg, dec_deg = check_positions(ra, dec)
-    lon, lat = np.radians(ra_deg), np.radians(dec_deg)
-    return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
 
 def chord(angle_arcsec: float) -> float:

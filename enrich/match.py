@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from typing_extensions import override
 
-from asterism.enrich.catalogues import SOURCE, Catalogue, angle_arcsec, chord, load_catalogue, unit_vectors
+from asterism.enrich.catalogues import SOURCE, Catalogue, angle_arcsec, chord, load_catalogue
 from asterism.enrich.errors import CatalogueError, ModuleInputError, ModuleSetupError
 from asterism.enrich.module import ScienceModule
 from asterism.errors import SkyError
 from asterism.records import CATALOGUE_MATCH, DETECTION, Status
+from asterism.sky.cone import unit_vectors
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -51,6 +51,11 @@ class Change:
     number: int
 
 
+def last_number(tx: ManagedTransaction) -> int:
+    """Return the last number drawn; 0 before the first."""
+    return int(tx.run(_SEQUENCE).single(strict=True)["number"])
+
+
 def mark_changed(tx: ManagedTransaction, event_keys: Iterable[str]) -> None:
     """Give events the next number of the sequence; the last statement of a transaction.
 

@@ -41,17 +41,13 @@ Coincident = tuple[CoincidenceRow, EventRow, EventRow]
 class CoincidenceReader(StoreReader):
     """Reads of coincidences that answer users."""
 
-    async def of_events(
-        self, keys: Sequence[str], first: int, *, closed: bool
-    ) -> dict[str, list[Coincident]]:
+    async def of_events(self, keys: Sequence[str], first: int, *, closed: bool) -> dict[str, list[Coincident]]:
         """Return up to `first` links of each event to others, the largest odds first."""
         asked = {"keys": list(dict.fromkeys(keys)), "first": first, "closed": closed}
         rows = await self._read(COINCIDENCES_OF_EVENTS, asked)
         return {row["key"]: [_coincident(values) for values in row["coincidences"]] for row in rows}
 
-    async def by_place(
-        self, places: Sequence[tuple[str, str, str, str, str]]
-    ) -> list[Coincident | None]:
+    async def by_place(self, places: Sequence[tuple[str, str, str, str, str]]) -> list[Coincident | None]:
         """Return the link of each (event, event, localization, localization, rule set); None where there is none."""
         answers: list[Coincident | None] = [None] * len(places)
         for row in await self._read(COINCIDENCES_BY_PLACE, {"places": [list(place) for place in places]}):

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from astropy import units
-from astropy_healpix import lonlat_to_healpix, neighbours
+from astropy_healpix import neighbours
 from numpy.typing import ArrayLike, NDArray
 
 from asterism.errors import SkyError
@@ -22,6 +21,7 @@ from asterism.sky.healpix import (
     N_CELLS,
     Ranges,
     check_positions,
+    hpx29,
     normalise_ra,
     vectors_of_pixels,
 )
@@ -124,21 +124,26 @@ def cone_ranges(ra: float, dec: float, radius_deg: float, max_ranges: int = 64, 
     """
     if not 0.0 <= radius_deg <= 180.0:
         raise SkyError(f"cone radius {radius_deg} is outside 0 .. 180 deg")
-    centre_ra, centre_dec = (float(value) for value in check_positions(ra, dec))
-
-    centre = unit_vector(centre_ra, centre_dec)[:, np.newaxis]
+    centre = unit_vectors(ra, dec).T
 
     def classify(pixels: Floats, pixel_radius: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         away = ((pixels - centre) ** 2).sum(axis=0)
         return away <= _chord2(radius_deg + pixel_radius, 1.0), away <= _chord2(radius_deg - pixel_radius, -1.0)
 
-    return cover(classify, max_ranges, max_order, _around(centre_ra, centre_dec, radius_deg, max_order))
+    return cover(classify, max_ranges, max_order, _around(ra, dec, radius_deg, max_order))
 
 
-def unit_vector(ra: float, dec: float) -> Floats:
-    """Return the unit vector of a position [deg], shape (3,)."""
-    lon, lat = math.radians(ra), math.radians(dec)
-    return np.array([math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)])
+def unit_vectors(ra: ArrayLike, dec: ArrayLike) -> Floats:
+    """Return ICRS positions [deg], shape (n,), as unit vectors, shape (n, 3).
+
+    Raises
+    ------
+    SkyError
+        If a coordinate is not finite or a declination is outside [-90, 90].
+    """
+    ra_deg, dec_deg = check_positions(ra, dec)
+    lon, lat = np.radians(ra_deg), np.radians(dec_deg)
+    return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
 
 def _chord2(distance_deg: float, rounding: float) -> float:
@@ -158,9 +163,8 @@ def _around(ra: float, dec: float, radius_deg: float, max_order: int) -> Pixels 
     order = min(max_order, int(math.log2(_SIDE_DEG / 5.0 / radius_deg)) if radius_deg > 1e-9 else MAX_ORDER)
     if order <= _FIRST_ORDER:
         return None
-    nside = 2**order
-    middle = np.asarray(lonlat_to_healpix(ra * units.deg, dec * units.deg, nside, order="nested"), dtype=np.int64)
-    found = np.unique(np.append(neighbours(middle, nside, order="nested"), middle))
+    middle = hpx29(ra, dec) >> 2 * (MAX_ORDER - order)
+    found = np.unique(np.append(neighbours(middle, 2**order, order="nested"), middle))
     return order, found[found >= 0].astype(np.int64)
 
 

@@ -7,7 +7,6 @@ What is seen later changes no verdict: a verdict does not depend on when it is m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from neo4j import ManagedTransaction, Session
 
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import Cuts
-from asterism.graph.association.sample import ALERTS, ObjectSample, join, join_sources, objects_of
+from asterism.graph.association.sample import ALERTS, ObjectSample, join, join_sources, objects_of, with_classes
 from asterism.graph.connection import read
 
 _OBJECT = {"firstMjdTai", "ra", "dec", "hpx29"}
@@ -98,8 +97,7 @@ def region_objects(
     if older is not None:
         older = older.filter(pc.greater_equal(older["mjdTai"], region.start))
     known = objects_of(_alerts(rows, older), cuts)
-    class_of = {row[0]: row[-1] for row in rows}
-    known = replace(known, known=np.array([class_of[key] for key in known.key.tolist()], dtype="U16"))
+    known = with_classes(known, {row[0]: row[-1] for row in rows})
     return join(known.select(known.passes), sample)
 
 

@@ -15,6 +15,7 @@ from asterism.errors import SkyError
 from asterism.graph.association.acceptance import Acceptance, accepted
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import RuleSet
+from asterism.graph.changes import last_number
 from asterism.graph.connection import read
 from asterism.graph.events import load_localization
 from asterism.logs import get_logger
@@ -197,8 +198,6 @@ def _identity(row: dict[str, Any]) -> Identity:
     return row["localization"], row["t0"], _p_astro(_classes(row["classification"]))
 
 
-_SEQUENCE = "OPTIONAL MATCH (f:Asterism {key: 'format'}) RETURN coalesce(f.sequence, 0) AS number"
-
 _EVENTS = """
 MATCH (e:Event) WHERE %s
 OPTIONAL MATCH (l:Localization {key: e.currentLocalization})
@@ -215,7 +214,7 @@ def _events(tx: ManagedTransaction, kinds: list[str], after: int | None) -> tupl
 
     The number is read first: what is committed between the two is seen now and once more later, never not at all.
     """
-    number = int(tx.run(_SEQUENCE).single(strict=True)["number"])
+    number = last_number(tx)
     if after is not None and number == after:
         return number, []
     which = "e.kind IN $kinds AND e.state = 'active'" if after is None else "e.changed > $after"

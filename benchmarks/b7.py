@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from asterism.enrich.catalogues import load_catalogue
-from asterism.graph.association.background import CATALOGUE_MATCHES
+from asterism.graph.association.hosts import CATALOGUE_MATCHES
 from asterism.graph.association.regions import REGION_MATCHES, EventRegion, publish_regions
 from asterism.graph.merge import SCIENCE_NAMES, ObjectState, content_hash
 from asterism.ingest.archive import COMPRESSION, RAW

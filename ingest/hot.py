@@ -27,7 +27,7 @@ from pyspark.sql.functions import col
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from asterism.batches import running_batch
-from asterism.graph.association.background import CATALOGUE_MATCHES
+from asterism.graph.association.hosts import CATALOGUE_MATCHES
 from asterism.graph.association.regions import REGION_MATCHES, latest_version, load_regions, match_table
 from asterism.graph.connection import connect
 from asterism.graph.enrichment import write_matches

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
@@ -23,12 +22,6 @@ from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import RuleSet
 from asterism.graph.association.sample import ObjectSample, surveys
 from asterism.sky.healpix import contains, pixel_area_deg2
-
-CATALOGUE_MATCHES = "catalogue_matches"
-"""The lake's side table of catalogue matches (`asterism.records.CATALOGUE_MATCH`)."""
-
-MATCHED = pa.schema([("objectKey", pa.string()), ("class", pa.string())])
-"""Its columns that matter here."""
 
 Floats = NDArray[np.float64]
 

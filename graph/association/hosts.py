@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from asterism.graph.association.background import CATALOGUE_MATCHES
 from asterism.graph.association.sample import ObjectSample
-from asterism.lake import Lake
 from asterism.sky.localization import Localization
 
 Floats = NDArray[np.float64]
+
+CATALOGUE_MATCHES = "catalogue_matches"
+"""The lake's side table of catalogue matches (`asterism.records.CATALOGUE_MATCH`)."""
 
 HOST_ARCSEC = 15.0
 """A galaxy within this angle of an object is taken for its host [arcsec]: 7 kpc at 100 Mpc (judgement)."""
@@ -31,16 +32,35 @@ UNSEEN_SHARE, WIDEST_MPC = 0.05, (10.0, 3000.0)
 `FEWEST`."""
 FEWEST = 20
 
-_NUMBERS = ("distanceMpc", "separationArcsec")
-_MATCHED = pa.schema([("objectKey", pa.string()), ("class", pa.string()), *((name, pa.float64()) for name in _NUMBERS)])
 
+class Hosts:
+    """Distances of hosts, gathered from catalogue matches as they come: of each object the nearest galaxy counts.
 
-def lake_hosts(lake: Lake) -> dict[str, float]:
-    """Return the distance [Mpc] of the nearest galaxy within `HOST_ARCSEC` of objects that have one."""
-    rows = lake.side_rows(CATALOGUE_MATCHES, _MATCHED)
-    near = pc.and_(pc.equal(rows["class"], "galaxy"), pc.less_equal(rows["separationArcsec"], HOST_ARCSEC))
-    rows = rows.filter(pc.and_(near, pc.is_valid(rows["distanceMpc"]))).sort_by([("separationArcsec", "descending")])
-    return dict(zip(rows["objectKey"].to_pylist(), rows["distanceMpc"].to_pylist(), strict=True))
+    Attributes
+    ----------
+    mpc : dict of str to float
+        Luminosity distance of the host of each object that has one [Mpc].
+    """
+
+    def __init__(self) -> None:
+        self.mpc: dict[str, float] = {}
+        self._arcsec: dict[str, float] = {}
+
+    def add(self, matches: pa.Table) -> None:
+        """Take in catalogue matches: galaxies with a distance, within `HOST_ARCSEC` of an object.
+
+        Parameters
+        ----------
+        matches : pa.Table
+            Columns ``objectKey``, ``class``, ``distanceMpc`` and ``separationArcsec``.
+        """
+        near = pc.less_equal(matches["separationArcsec"], HOST_ARCSEC)
+        known = pc.and_(pc.equal(matches["class"], "galaxy"), pc.is_valid(matches["distanceMpc"]))
+        rows = matches.filter(pc.and_(near, known))
+        columns = (rows[name].to_pylist() for name in ("objectKey", "separationArcsec", "distanceMpc"))
+        for key, separation, distance in zip(*columns, strict=True):
+            if separation < self._arcsec.get(key, np.inf):
+                self._arcsec[key], self.mpc[key] = separation, distance
 
 
 def distance_term(objects: ObjectSample, localization: Localization, off_source: Floats) -> Floats:

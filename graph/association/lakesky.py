@@ -16,9 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from asterism.graph.association.background import CATALOGUE_MATCHES, MATCHED
 from asterism.graph.association.exposures import COLUMNS, Exposures
-from asterism.graph.association.hosts import lake_hosts
+from asterism.graph.association.hosts import CATALOGUE_MATCHES, Hosts
 from asterism.graph.association.observed import AREA_ORDER, Observed
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import RuleSet
@@ -33,6 +32,12 @@ HOT_DAYS = 25.0
 """Alerts older than this [d before the newest] may have left the graph, which keeps some 30 nights."""
 
 _READ = list(dict.fromkeys(["alertKey", "survey", *ALERTS.names, *COLUMNS, "public"]))
+_MATCHED = pa.schema(
+    [
+        *((name, pa.string()) for name in ("alertKey", "objectKey", "class")),
+        *((name, pa.float64()) for name in ("distanceMpc", "separationArcsec")),
+    ]
+)
 _CELL_SHIFT = 2 * (29 - AREA_ORDER)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -58,14 +63,14 @@ class LakeSky:
         self._most = most_alerts
         self._halvings = 0
         self._rows: pa.Table | None = None
+        self._matches = _MATCHED.empty_table()
         self._observed: Observed | None = None
         self._objects: ObjectSample | None = None
         self.version = 0
         """Grows whenever what the lake says changed."""
         self.exposures = Exposures.none()
         """Where and when the surveys looked."""
-        self.hosts: dict[str, float] = {}
-        """Distances of hosts [Mpc], by object."""
+        self._hosts = Hosts()
         self.newest = -np.inf
         """Time of the newest alert, MJD TAI."""
 
@@ -74,22 +79,27 @@ class LakeSky:
         new = list(windows)
         if self._rows is None:
             self._rows = pa.table({name: [] for name in _READ}, schema=_schema())
-            self._add(self._lake.detections(_READ))
+            self._add(self._lake.detections(_READ), self._lake.side_rows(CATALOGUE_MATCHES, _MATCHED))
         elif new:
             for window in new:
-                self._add(self._lake.detections_of(window, _READ))
+                matches = self._lake.side_table(CATALOGUE_MATCHES, window, _MATCHED.names)
+                self._add(self._lake.detections_of(window, _READ), matches)
         else:
             return
-        self.hosts = lake_hosts(self._lake)
         self._objects = self._observed = None
         self.version += 1
+
+    @property
+    def hosts(self) -> dict[str, float]:
+        """Distances of hosts [Mpc], by object."""
+        return self._hosts.mpc
 
     @property
     def objects(self) -> ObjectSample:
         """Public objects in the kept cells that pass the cuts and match no excluded catalogue class."""
         if self._objects is None:
             rows = pa.table({}) if self._rows is None else self._rows
-            matches = self._lake.side_rows(CATALOGUE_MATCHES, MATCHED)
+            matches = self._matches
             classes = pa.array(self._rules.cuts.catalogue_classes, pa.string())
             excluded = matches.filter(pc.is_in(matches["class"], classes))["objectKey"].combine_chunks()
             rows = rows.filter(pc.invert(pc.is_in(rows["objectKey"], excluded)))
@@ -129,7 +139,7 @@ class LakeSky:
             .cast(ALERTS)
         )
 
-    def _add(self, rows: pa.Table) -> None:
+    def _add(self, rows: pa.Table, matches: pa.Table | None) -> None:
         if rows.num_rows == 0:
             return
         self.newest = max(self.newest, float(pc.max(rows["mjdTai"]).as_py()))
@@ -141,6 +151,12 @@ class LakeSky:
             self._halvings += 1
             cells = self._rows["hpx29"].to_numpy() >> _CELL_SHIFT
             self._rows = self._rows.filter(pa.array(_kept(cells, self._halvings)))
+        if matches is not None:
+            self._hosts.add(matches)
+            found = matches.filter(pc.is_valid(matches["class"])).cast(_MATCHED)
+            self._matches = pa.concat_tables([self._matches, found])
+        kept = pc.is_in(self._matches["alertKey"], self._rows["alertKey"].combine_chunks())
+        self._matches = self._matches.filter(kept)
 
 
 def _schema() -> pa.Schema:

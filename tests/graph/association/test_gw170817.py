@@ -21,8 +21,8 @@ import pytest
 from neo4j import Driver
 
 from asterism.enrich.match import CatalogueMatch
-from asterism.graph.association.background import CATALOGUE_MATCHES
 from asterism.graph.association.follow import Associator
+from asterism.graph.association.hosts import CATALOGUE_MATCHES
 from asterism.graph.association.rules import load_rules
 from asterism.graph.enrichment import write_matches
 from asterism.graph.event_reader import CandidatePage, EventReader

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from asterism.graph.association.background import CATALOGUE_MATCHES
-from asterism.graph.association.hosts import HOST_ARCSEC, WRONG_HOST, distance_term, lake_hosts
+from asterism.graph.association.hosts import HOST_ARCSEC, WRONG_HOST, Hosts, distance_term
 from asterism.graph.association.rules import load_rules
 from asterism.graph.association.sample import ALERTS, ObjectSample, objects_of, with_hosts
-from asterism.lake import Lake
 from asterism.sky.circle import CircleLocalization
 from asterism.sky.distance import Distances
 from asterism.sky.skymap import SkyMapLocalization
@@ -53,14 +49,17 @@ def test_an_event_without_distances_has_no_term() -> None:
     assert np.isnan(distance_term(objects([90.0]), CircleLocalization(10.0, -5.0, 1.0, 0.9), OFF)).all()
 
 
-def test_the_nearest_galaxy_within_reach_is_the_host(tmp_path: Path) -> None:
-    rows = {
-        "objectKey": ["a", "a", "b", "c", "d"],
-        "class": ["galaxy", "galaxy", "galaxy", "star", "galaxy"],
-        "distanceMpc": [80.0, 300.0, 70.0, 1.0, None],
-        "separationArcsec": [2.0, 9.0, HOST_ARCSEC + 1.0, 0.1, 1.0],
-    }
-    lake = Lake(tmp_path)
-    lake.write_side_table(CATALOGUE_MATCHES, "w-0-1", pa.table(rows))
-    assert lake_hosts(lake) == {"a": 80.0}
-    assert lake_hosts(Lake(tmp_path / "empty")) == {}
+def test_the_nearest_galaxy_within_reach_is_the_host_in_whatever_order_they_come() -> None:
+    rows = pa.table(
+        {
+            "objectKey": ["a", "a", "b", "c", "d", "e"],
+            "class": ["galaxy", "galaxy", "galaxy", "star", "galaxy", None],
+            "distanceMpc": [80.0, 300.0, 70.0, 1.0, None, None],
+            "separationArcsec": [2.0, 9.0, HOST_ARCSEC + 1.0, 0.1, 1.0, None],
+        }
+    )
+    for order in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]):
+        hosts = Hosts()
+        for number in order:
+            hosts.add(rows.slice(number, 1))
+        assert hosts.mpc == {"a": 80.0}

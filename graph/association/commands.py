@@ -20,8 +20,9 @@ from asterism.graph.association.events import EventBook
 from asterism.graph.association.evidence import read_evidence
 from asterism.graph.association.explain import explain as explain_case
 from asterism.graph.association.explain import text as explanation_text
-from asterism.graph.association.follow import Associator, judge_now
+from asterism.graph.association.follow import Associator
 from asterism.graph.association.history import Belief, beliefs
+from asterism.graph.association.judge_now import judge_now
 from asterism.graph.association.lakesky import LakeSky
 from asterism.graph.association.picture import FORMATS, draw_candidate
 from asterism.graph.association.rules import DEFAULT, RuleSet, known_rules, load_rules

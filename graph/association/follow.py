@@ -28,19 +28,17 @@ from itertools import takewhile
 from neo4j import Driver, Session
 
 from asterism.batches import older_batch_runs
-from asterism.graph.association.associate import Verdict, judge
-from asterism.graph.association.background import measure_background
-from asterism.graph.association.candidates import region_objects
+from asterism.graph.association.associate import Verdict
 from asterism.graph.association.coincidence import find_coincidences, with_partners
 from asterism.graph.association.coincidence_links import write_coincidences
 from asterism.graph.association.events import ActiveEvent, EventBook, Identity
-from asterism.graph.association.exposures import LastMisses
 from asterism.graph.association.history import ScoreLog
+from asterism.graph.association.judge_now import judge_now
 from asterism.graph.association.lakesky import LakeSky
 from asterism.graph.association.links import close_links, write_verdict
-from asterism.graph.association.regions import REGION_MATCHES, EventRegion, publish_regions
+from asterism.graph.association.regions import REGION_MATCHES, publish_regions
+from asterism.graph.association.rehearsal import rehearse
 from asterism.graph.association.rules import RuleSet
-from asterism.graph.association.sample import with_hosts
 from asterism.graph.runs import ASSOCIATE, begin_run, end_run, new_run
 from asterism.lake import Lake
 from asterism.ledger import LedgerTail
@@ -89,6 +87,7 @@ class Associator:
     _windows: list[str] = field(default_factory=list, init=False)
     _count: int = field(default=0, init=False)
     _rescored: float = field(default_factory=time.monotonic, init=False)
+    _rehearsed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.settings.lake_path)
@@ -110,6 +109,7 @@ class Associator:
             events = self._with_partners(session, events)
             self._mark(events, regions.version)
             if not (self._changed or self._dirty) and not self._stale(events):
+                self._rehearse(session)
                 return []
             begin_run(session, self.run, ASSOCIATE)
             turn = takewhile(lambda _: not self.stop.is_set(), self._turn(events))
@@ -195,6 +195,13 @@ class Associator:
         _log.info("event judged", event_key=event.key, candidates=written)
         return verdict
 
+    def _rehearse(self, session: Session) -> None:
+        """Where events are waited for, use the first idle round to make the first of them a quick one."""
+        if self._hurried and not self._rehearsed and self.sky.alerts:
+            self._rehearsed = True
+            candidates = rehearse(session, self.sky, self.rules, self.settings, lambda: self.stop.is_set() or self.news())
+            _log.info("judgement rehearsed", candidates=candidates)
+
     def _take_windows(self) -> None:
         """Take the windows of batches that finished since the last round, and the events in whose regions they found
         alerts."""
@@ -207,31 +214,3 @@ class Associator:
 def _rests_on(event: ActiveEvent) -> tuple[Identity, tuple[tuple[str, str], ...]]:
     """Return what a verdict on an event rests on beside alerts."""
     return event.identity, tuple((partner.key, partner.localization_key) for partner in event.partners)
-
-
-def judge_now(
-    session: Session, event: ActiveEvent, region: EventRegion, sky: LakeSky, rules: RuleSet, settings: Settings
-) -> tuple[Verdict, LastMisses]:
-    """Judge one event from what graph and lake hold now, and say when its candidates were last not seen.
-
-    Parameters
-    ----------
-    session : neo4j.Session
-        Open session.
-    event, region : ActiveEvent, EventRegion
-        What is judged.
-    sky : LakeSky
-        The lake, up to date.
-    rules : RuleSet
-        By which rules.
-    settings : Settings
-        Visibility.
-    """
-    nonpublic = settings.show_nonpublic
-    background = measure_background(sky.objects, sky.near_objects, region, rules)
-    background = replace(background, observed=sky.observed)
-    catalogued = [one.name for one in rules.kinds[event.kind].catalogued]
-    older = sky.old_alerts(region, show_nonpublic=nonpublic)
-    found = region_objects(session, region, rules.cuts, catalogued, show_nonpublic=nonpublic, older=older)
-    verdict = judge(event, region, with_hosts(found, sky.hosts), background, rules)
-    return verdict, sky.exposures.last_misses(verdict.objects.hpx29, verdict.objects.first)

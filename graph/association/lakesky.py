@@ -78,7 +78,7 @@ class LakeSky:
         """Take in the windows of batches that finished; at first the whole lake, whatever the windows."""
         new = list(windows)
         if self._rows is None:
-            self._rows = pa.table({name: [] for name in _READ}, schema=_schema())
+            self._rows = _schema().empty_table()
             self._add(self._lake.detections(_READ), self._lake.side_rows(CATALOGUE_MATCHES, _MATCHED))
         elif new:
             for window in new:
@@ -90,6 +90,11 @@ class LakeSky:
         self.version += 1
 
     @property
+    def alerts(self) -> int:
+        """About how many public alerts the lake holds."""
+        return 0 if self._rows is None else self._rows.num_rows << self._halvings
+
+    @property
     def hosts(self) -> dict[str, float]:
         """Distances of hosts [Mpc], by object."""
         return self._hosts.mpc
@@ -98,7 +103,7 @@ class LakeSky:
     def objects(self) -> ObjectSample:
         """Public objects in the kept cells that pass the cuts and match no excluded catalogue class."""
         if self._objects is None:
-            rows = pa.table({}) if self._rows is None else self._rows
+            rows = _schema().empty_table() if self._rows is None else self._rows
             matches = self._matches
             classes = pa.array(self._rules.cuts.catalogue_classes, pa.string())
             excluded = matches.filter(pc.is_in(matches["class"], classes))["objectKey"].combine_chunks()

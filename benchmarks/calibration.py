@@ -6,7 +6,9 @@ age. Between them stand the known sources that a rule set names, as dense as it 
 where none was: a localization like those of its kind at a random time and place (shifted in
 time and right ascension). The background is measured and the objects in its region are judged by the code in use. Of
 unrelated objects, as many must have N_L up to x as x says, from 0.01 to 10: over all events the counts between two
-values of x are Poisson around their difference. Skies are independent of each other, so the counts are, too.
+values of x are Poisson around their difference. Skies are independent of each other, so the counts are, too. No N_L
+is below what the background of its event can tell (one of its few thousand objects): all that x says of smaller ones
+is expected there.
 """
 
 from __future__ import annotations
@@ -177,13 +179,15 @@ def count(event: ActiveEvent, sky: Sky, known: Sequence[ObjectSample], rules: Ru
     objects = reduce(join, known, sky.objects.select(there))
     verdict = judge(event, region, objects, background, rules)
     measured = np.histogram(verdict.chance, EDGES)[0].astype(np.float64)
-    return measured, np.diff(np.minimum(EDGES, verdict.unrelated))
+    told = np.where(np.asarray(EDGES) < verdict.resolution, 0.0, EDGES)
+    return measured, np.diff(np.minimum(told, verdict.unrelated))
 
 
 def misfit(measured: Floats, expected: Floats) -> tuple[float, float]:
     """Return chi2 of Poisson counts over its value at p = 0.01, and p."""
-    value = float(np.sum((measured - expected) ** 2 / expected))
-    return value / float(chi2.isf(0.01, measured.size)), float(chi2.sf(value, measured.size))
+    some = expected > 0.0
+    value = float(np.sum((measured[some] - expected[some]) ** 2 / expected[some]))
+    return value / float(chi2.isf(0.01, some.sum())), float(chi2.sf(value, some.sum()))
 
 
 def _rows(measured: Floats, expected: Floats) -> list[dict[str, float]]:

@@ -19,7 +19,7 @@ from asterism.graph.association.persistence import persistence_term
 from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import CataloguedClass, Kind, RuleSet
 from asterism.graph.association.sample import ObjectSample, surveys
-from asterism.graph.association.score import Scores, chance_counts, log_sum, score, total
+from asterism.graph.association.score import Scores, as_one_of, chance_counts, log_sum, score, total
 from asterism.graph.association.temporal import catalogued_source, expected_sources
 
 Floats = NDArray[np.float64]
@@ -62,6 +62,8 @@ class Verdict:
         sources [deg^-2].
     unrelated : float
         Unrelated objects expected to be candidates, whatever they score.
+    resolution : float
+        Least N_L that the background can tell: what a candidate has that outdoes all of it.
     grade : ndarray of str
         Of rule sets that are cuts: grade of each candidate; empty else.
     """
@@ -82,6 +84,7 @@ class Verdict:
     coverage: float | None = None
     rates: Floats = field(default_factory=lambda: np.empty(0))
     unrelated: float = 0.0
+    resolution: float = 0.0
     grade: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
 
 
@@ -114,7 +117,7 @@ def judge(
     chosen, log_l = objects.select(linked), scores.log_l[linked]
     area = event.localization.searched_area(chosen.ra, chosen.dec)
     coverage = None if background.observed is None else background.observed.coverage(event.localization, event.t0, kind)
-    chance = _chance(np.append(log_l, -_HUGE), event, region, kind, place, background, rules)
+    chance = _chance(np.append(log_l, [-_HUGE, _HUGE]), event, region, kind, place, background, rules)
     told = chance_probability(event.radius_deg, delay[linked], event.authority, rules.chance)
     known = kind.p_optical * event.p_astro * (1.0 if coverage is None else coverage)
     return Verdict(
@@ -127,8 +130,9 @@ def judge(
         overflow=max(0, order.size - rules.max_links),
         level=event.localization.credible_level(chosen.ra, chosen.dec),
         searched_area=area,
-        chance=chance[:-1],
-        unrelated=float(chance[-1]),
+        chance=chance[:-2],
+        unrelated=float(chance[-2]),
+        resolution=float(chance[-1]),
         chance_area=_chance_area(chosen, objects, area, event, region, kind, background),
         q=float(np.clip(known, 1e-6, 1 - 1e-6)),
         background=background,
@@ -193,6 +197,8 @@ def _chance(
     seed = f"{event.localization_key}/{rules.name}"
     drawn = draw_unrelated(region, place, kind, background, rules.draws, seed)
     counts = chance_counts(log_l, _drawn_log_l(drawn, event, region, kind, place, background), drawn.weight)
+    if drawn.distinct is not None:
+        counts = as_one_of(counts, float(drawn.weight.sum()), drawn.distinct)
     for one in kind.catalogued:
         counts = counts + _chance_catalogued(log_l, drawn, one, event, region, place)
     return counts

@@ -49,6 +49,8 @@ class Draws:
         How many unrelated objects each stands for.
     place_weight : ndarray
         What makes the places alone uniform over the region; 1 in the mean.
+    distinct : int or None
+        How many different objects they were drawn from; None where the background was not measured.
     """
 
     ra: Floats
@@ -59,6 +61,7 @@ class Draws:
     rate: Floats
     weight: Floats
     place_weight: Floats
+    distinct: int | None = None
 
 
 def draw_unrelated(
@@ -100,7 +103,7 @@ def draw_unrelated(
     share = (np.bincount(which, minlength=unique.size) / names.size)[which][who]
     rate = background.rate_at(cell, names[who])
     weight = rate / share * area * background.days / draws * place_weight * time_weight
-    return Draws(ra, dec, cell, delay, drawn, rate, weight, place_weight)
+    return Draws(ra, dec, cell, delay, drawn, rate, weight, place_weight, len(off))
 
 
 def region_area(region: EventRegion) -> float:

@@ -144,3 +144,22 @@ def chance_counts(log_l: ArrayLike, drawn_log_l: ArrayLike, expected: ArrayLike)
     if not number.ndim:
         return np.asarray(number * (drawn.size - place) / max(drawn.size, 1), dtype=np.float64)
     return np.asarray(np.append(np.cumsum(number[order][::-1])[::-1], 0.0)[place], dtype=np.float64)
+
+
+def as_one_of(counts: ArrayLike, expected: float, distinct: int) -> Floats:
+    """Return chance counts no finer than the background they were read from.
+
+    A candidate that is unrelated is one more object like those of the background. Counted among them, its rank is as
+    likely to be any of ``distinct + 1``: ``N (k + 1) / (M + 1)`` in place of ``N k / M``, which is 0 for what outdoes
+    all M (Monte Carlo tests: Davison & Hinkley 1997, section 4.2).
+
+    Parameters
+    ----------
+    counts : array_like
+        Expected unrelated objects that score at least as high.
+    expected : float
+        Expected unrelated objects, whatever they score.
+    distinct : int
+        How many different objects the draws were made from, M.
+    """
+    return np.asarray((np.asarray(counts, dtype=np.float64) * distinct + expected) / (distinct + 1), dtype=np.float64)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from asterism.graph.association.rules import Fade, FadeLaw, Kind, TimeComponent
-from asterism.graph.association.score import chance_counts, log_sum, posteriors, score, total
+from asterism.graph.association.score import as_one_of, chance_counts, log_sum, posteriors, score, total
 
 FADE = Fade((FadeLaw(1.0, "line", 0.6, 0.5),), -0.02, 0.12)
 KIND = Kind(0.5, (TimeComponent(1.0, 0.0, 10.0, -1.0),), FADE, 0.85)
@@ -73,6 +73,19 @@ def test_the_chance_count_of_the_best_background_object_is_one_of_its_kind() -> 
     assert counts[[0, 3]].tolist() == [expected, 0.0]
     assert counts[1] == pytest.approx(expected * norm.sf(0.0), rel=0.02)
     assert counts[2] == pytest.approx(expected * norm.sf(2.0), rel=0.05)
+
+
+def test_as_many_unrelated_objects_have_a_chance_count_up_to_a_number_as_it_says() -> None:
+    """However few the background has: the counts of those that outdo all of it are not 0."""
+    rng, background, unrelated, skies = np.random.default_rng(2), 19, 6, 20_000
+    objects = rng.normal(size=(skies, background + unrelated))
+    counts = np.array(
+        [as_one_of(chance_counts(sky[background:], sky[:background], 6.0), 6.0, background) for sky in objects]
+    )
+    assert counts.min() == pytest.approx(6.0 / 20.0)
+    for edge in 6.0 * np.array([1.0, 2.0, 5.0, 10.0, 20.0]) / 20.0:
+        found = float((counts <= edge * (1.0 + 1e-9)).sum()) / skies
+        assert found == pytest.approx(edge, rel=0.03)
 
 
 def test_objects_of_one_source_count_once_in_the_sum() -> None:

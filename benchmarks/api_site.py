@@ -1,4 +1,4 @@
-"""What the benchmarks of the API share: a graph of many objects, children of ``asterism``, pages and calls counted.
+"""What the benchmarks of the API share: a graph of many objects, pages and calls counted.
 
 The objects lie evenly over the sky, have one alert each and were all first seen in the five days after `T0`. They come
 into the graph by the route of ``graph rebuild``, so it holds what the writers would have made of their alerts.
@@ -6,14 +6,9 @@ into the graph by the route of ``graph rebuild``, so it holds what the writers w
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import IO, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import httpx
 import numpy as np
@@ -29,7 +24,6 @@ from benchmarks.region_maps import Sky
 
 T0, DAYS = 61_000.0, 5.0
 """Time of the first event, MJD TAI, and days after it in which objects were first seen."""
-TOPIC = "bench"
 DATABASE = "neo4j"
 
 
@@ -73,38 +67,6 @@ def fill(driver: Driver, alerts: pa.Table) -> None:
     create_detections(driver, lambda: [alerts], database=DATABASE, advance=lambda _rows: None)
     with driver.session(database=DATABASE) as session:
         session.run("CALL db.awaitIndexes(300)").consume()
-
-
-@contextmanager
-def child(
-    arguments: Sequence[str], settings: Settings, log: IO[bytes] | None, log_level: str = "INFO"
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``asterism`` with some arguments on a home; ask it to stop with the block."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ASTERISM_")}
-    environment |= {"ASTERISM_HOME": str(settings.home), "ASTERISM_LOG_LEVEL": log_level}
-    environment |= {"ASTERISM_KAFKA_TOPICS": json.dumps([TOPIC])}
-    command = [sys.executable, "-m", "asterism", *arguments]
-    process = subprocess.Popen(command, env=environment, cwd=settings.home, stdout=subprocess.PIPE, stderr=log)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(180)
-
-
-def first_line(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """Return what a child says first.
-
-    Raises
-    ------
-    RuntimeError
-        If it ends instead.
-    """
-    line = b"" if process.stdout is None else process.stdout.readline()
-    if not line:
-        raise RuntimeError("a child did not start; what it said is in the log")
-    said: dict[str, Any] = json.loads(line)
-    return said
 
 
 def seconds_of(work: Callable[[], object]) -> float:

@@ -32,7 +32,7 @@ from asterism.graph.connection import connect
 from asterism.sky.healpix import pixel_area_deg2
 from asterism.sky.skymap import SkyMapLocalization
 from benchmarks.harness import Bench, seconds
-from benchmarks.notices import installation
+from benchmarks.installation import installation
 from benchmarks.postgres import copy_rows, postgres
 from benchmarks.region_maps import Sky, arc_map, even_sky
 

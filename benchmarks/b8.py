@@ -3,9 +3,8 @@
 Everything is real: Neo4j, Kafka, ``asterism voevent listen``, ``asterism run`` and ``asterism serve`` as children. Lake
 and graph hold 1e6 objects, evenly over the sky and all first seen in the five days after the events: every object of a
 region is a candidate. ZTF packets come at 333/s from before the first notice until after the last; what had gathered
-before the application was up is worked off first. LVK alerts with maps
-of 30, 100 and 1,000 deg2 (90 %) in turn are put into the spool folder; earlier ones stay active and are re-scored as
-alerts come.
+before the application was up is worked off first. LVK alerts with maps of 30, 100 and 1,000 deg2 (90 %) in turn are put
+into the spool folder; earlier ones stay active and are re-scored as alerts come.
 
 From: the file has its final name in the spool folder. To: a POST to /graphql, repeated every 100 ms, answers with
 candidates that are scored. 10,000 deg2 is stated without a goal. Then pages of 50 candidates are timed, still under
@@ -41,9 +40,9 @@ from asterism.simulate.skymaps import map_fits
 from asterism.simulate.stream import Message
 from asterism.simulate.truth import MessageTruth, Outcome
 from asterism.times import mjd_tai_to_iso
-from benchmarks.api_site import DAYS, T0, TOPIC, child, detections, fill, first_line, store_calls
-from benchmarks.harness import Bench, machine
-from benchmarks.notices import installation, percentile
+from benchmarks.api_site import DAYS, T0, detections, fill, store_calls
+from benchmarks.harness import Bench, machine, percentile
+from benchmarks.installation import TOPIC, child, children_log, first_line, installation
 from benchmarks.region_maps import arc_map, even_sky
 
 OBJECTS, RATE = 1_000_000, 333
@@ -225,13 +224,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Lake(settings.lake_path).write_detections(alerts, "fill")
             fill(driver, alerts)
         bench.facts = {"objects": alerts.num_rows, "fill_s": round(time.monotonic() - start, 1), "rate_per_s": RATE}
-        log = Path(name) / "children.log"
-        try:
-            with log.open("wb") as stream:
-                measure(bench, settings, stream)
-        except BaseException:
-            sys.stderr.write(log.read_text(encoding="utf-8", errors="replace")[-8000:])
-            raise
+        with children_log(Path(name)) as log:
+            measure(bench, settings, log)
     return bench.finish()
 
 

@@ -246,3 +246,8 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "load_1min": round(os.getloadavg()[0], 2),
     }
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Return a percentile of some values."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

@@ -14,30 +14,25 @@ every 50 ms. So a figure may be 50 ms and one look-up too long, and never too sh
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import statistics
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from neo4j import Driver
 
-from asterism.deploy.local.stack import LocalStack
 from asterism.graph.connection import connect
-from asterism.graph.schema import initialise
-from asterism.settings import STACK_FILE, Settings, load_settings
+from asterism.settings import Settings
 from asterism.voevent.notice import notice_key
 from asterism.voevent.send import send
 from asterism.voevent.spool import TAKEN
-from benchmarks.harness import Bench, machine
+from benchmarks.harness import Bench, machine, percentile
+from benchmarks.installation import child, children_log, clear, first_line, installation
 from benchmarks.notice_stream import MIX, notice_stream
 
 RATE = 50.0
@@ -151,44 +146,6 @@ def _put(payload: bytes, spool: Path) -> None:
         time.sleep(0.01)
 
 
-@contextmanager
-def child(arguments: Sequence[str], home: Path, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``asterism`` with some arguments and a home; ask it to stop with the block."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ASTERISM_")}
-    environment |= {"ASTERISM_HOME": str(home), "ASTERISM_LOG_LEVEL": "WARNING", "ASTERISM_KAFKA_TOPICS": '["bench"]'}
-    command = [sys.executable, "-m", "asterism", *arguments]
-    process = subprocess.Popen(command, env=environment, cwd=home, stdout=subprocess.PIPE, stderr=log)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-@contextmanager
-def installation(folder: Path) -> Iterator[Settings]:
-    """Give settings of a fresh home on a running stack, with an empty graph."""
-    kept = os.environ.get("ASTERISM_TEST_STACK")
-    found = load_settings()
-    with LocalStack(Path(kept or folder / "stack"), cache=found.cache, repository=found.maven_repository) as stack:
-        home = folder / "home"
-        home.mkdir()
-        shutil.copy(stack.home / STACK_FILE, home / STACK_FILE)
-        settings = load_settings(home=home)
-        with connect(settings) as driver:
-            clear(driver)
-            initialise(driver, settings.neo4j_database)
-        yield settings
-
-
-def clear(driver: Driver) -> None:
-    """Empty the graph but for its format stamp."""
-    with driver.session() as session:
-        session.run(
-            "MATCH (n) WHERE NOT n:Asterism CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 1000 ROWS"
-        ).consume()
-
-
 def stream_through(settings: Settings, seconds: float, log: IO[bytes]) -> tuple[list[float], dict[str, Any]]:
     """Send notices through receiver and application; return the latencies [s] and what there is to say of them."""
     spool = settings.home / "spool"
@@ -198,9 +155,9 @@ def stream_through(settings: Settings, seconds: float, log: IO[bytes]) -> tuple[
     with ExitStack() as stack:
         driver = stack.enter_context(connect(settings))
         listen = ["voevent", "listen", "--port", "0", "--spool", str(spool), "--json"]
-        listener = stack.enter_context(child(listen, settings.home, log))
-        port = _listening_port(listener)
-        stack.enter_context(child(["run"], settings.home, log))
+        listener = stack.enter_context(child(listen, settings, log, "WARNING"))
+        port = int(first_line(listener)["listening"]["port"])
+        stack.enter_context(child(["run"], settings, log, "WARNING"))
         watch = Watch(driver, settings.neo4j_database)
         stop = threading.Event()
         looking = stack.enter_context(ThreadPoolExecutor(1))
@@ -229,19 +186,12 @@ def stream_through(settings: Settings, seconds: float, log: IO[bytes]) -> tuple[
     return latencies, facts
 
 
-def _listening_port(listener: subprocess.Popen[bytes]) -> int:
-    line = b"" if listener.stdout is None else listener.stdout.readline()
-    if not line:
-        raise RuntimeError("the receiver did not start; what it said is in the log")
-    return int(json.loads(line)["listening"]["port"])
-
-
 def project_rate(settings: Settings, log: IO[bytes]) -> float:
     """Return how many notices of the journal ``asterism voevent project`` brings into an empty graph in a second."""
     with connect(settings) as driver:
         clear(driver)
     start = time.monotonic()
-    with child(["voevent", "project", "--json"], settings.home, log) as process:
+    with child(["voevent", "project", "--json"], settings, log, "WARNING") as process:
         answer, _ = process.communicate()
         took = time.monotonic() - start
     done = json.loads(answer)
@@ -250,29 +200,12 @@ def project_rate(settings: Settings, log: IO[bytes]) -> float:
     return float(done["created"]) / took
 
 
-@contextmanager
-def _children_log(folder: Path) -> Iterator[IO[bytes]]:
-    """Give a file for what the children say; shown if the benchmark fails."""
-    path = folder / "children.log"
-    with path.open("wb") as log:
-        try:
-            yield log
-        except BaseException:
-            sys.stderr.write(path.read_text(encoding="utf-8", errors="replace")[-5000:])
-            raise
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """Return a percentile of some values."""
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and return the exit code."""
     bench = Bench("notices", arguments)
     with TemporaryDirectory(prefix="asterism-notices-") as name:
         folder = Path(name)
-        with _children_log(folder) as log, installation(folder) as settings:
+        with children_log(folder) as log, installation(folder) as settings:
             latencies, bench.facts = stream_through(settings, 15.0 if bench.quick else 60.0, log)
             for percent in (50, 95, 99):
                 bench.state(f"ack_to_graph_p{percent}", percentile(latencies, percent), "s")

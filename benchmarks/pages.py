@@ -28,9 +28,9 @@ from neo4j import Driver
 
 from asterism.graph.connection import connect
 from asterism.sky.circle import CircleLocalization
-from benchmarks.api_site import T0, child, detections, fill, first_line, seconds_of, store_calls
-from benchmarks.harness import Bench
-from benchmarks.notices import installation, percentile
+from benchmarks.api_site import T0, detections, fill, seconds_of, store_calls
+from benchmarks.harness import Bench, percentile
+from benchmarks.installation import child, first_line, installation
 from benchmarks.region_maps import even_sky
 
 OBJECTS, LINKS, PAGE_ROWS = 1_000_000, 5_000, 50

@@ -13,8 +13,8 @@ from asterism.lake import Lake
 class LedgerTail:
     """Names the delivery windows of batches that finished, or were repeated, since the last call; of all at first.
 
-    A ledger grows by a file a batch, and is looked at in every round: what a directory's listing says, names and inodes,
-    tells which files are new without touching the others. A batch that is repeated replaces its file, hence its inode.
+    A ledger grows by a file a batch, and is looked at in every round: names and inodes, which a listing has, tell which
+    files are new without touching the others. A batch that is repeated replaces its file, hence its inode.
 
     Parameters
     ----------

@@ -199,8 +199,10 @@ class Associator:
         """Where events are waited for, use the first idle round to make the first of them a quick one."""
         if self._hurried and not self._rehearsed and self.sky.alerts:
             self._rehearsed = True
-            candidates = rehearse(session, self.sky, self.rules, self.settings, lambda: self.stop.is_set() or self.news())
-            _log.info("judgement rehearsed", candidates=candidates)
+            found = rehearse(
+                session, self.sky, self.rules, self.settings, lambda: self.stop.is_set() or self.news()
+            )
+            _log.info("judgement rehearsed", candidates=found)
 
     def _take_windows(self) -> None:
         """Take the windows of batches that finished since the last round, and the events in whose regions they found

@@ -62,7 +62,8 @@ class LakeSky:
         self._rules = rules
         self._most = most_alerts
         self._halvings = 0
-        self._rows: pa.Table | None = None
+        self._read = False
+        self._rows = _schema().empty_table()
         self._matches = _MATCHED.empty_table()
         self._observed: Observed | None = None
         self._objects: ObjectSample | None = None
@@ -77,13 +78,18 @@ class LakeSky:
     def update(self, windows: Iterable[str]) -> None:
         """Take in the windows of batches that finished; at first the whole lake, whatever the windows."""
         new = list(windows)
-        if self._rows is None:
-            self._rows = _schema().empty_table()
-            self._add(self._lake.detections(_READ), self._lake.side_rows(CATALOGUE_MATCHES, _MATCHED))
+        if not self._read:
+            for survey, night in self._lake.nights():
+                there = (ds.field("survey") == survey) & (ds.field("night") == night)
+                self._add(self._lake.detections(_READ, there))
+            self._add_matches(self._lake.side_rows(CATALOGUE_MATCHES, _MATCHED, ds.field("class").is_valid()))
+            self._read = True
         elif new:
             for window in new:
+                self._add(self._lake.detections_of(window, _READ))
                 matches = self._lake.side_table(CATALOGUE_MATCHES, window, _MATCHED.names)
-                self._add(self._lake.detections_of(window, _READ), matches)
+                if matches is not None:
+                    self._add_matches(matches.filter(ds.field("class").is_valid()))
         else:
             return
         self._objects = self._observed = None
@@ -92,7 +98,7 @@ class LakeSky:
     @property
     def alerts(self) -> int:
         """About how many public alerts the lake holds."""
-        return 0 if self._rows is None else self._rows.num_rows << self._halvings
+        return int(self._rows.num_rows) << self._halvings
 
     @property
     def hosts(self) -> dict[str, float]:
@@ -103,11 +109,10 @@ class LakeSky:
     def objects(self) -> ObjectSample:
         """Public objects in the kept cells that pass the cuts and match no excluded catalogue class."""
         if self._objects is None:
-            rows = _schema().empty_table() if self._rows is None else self._rows
             matches = self._matches
             classes = pa.array(self._rules.cuts.catalogue_classes, pa.string())
             excluded = matches.filter(pc.is_in(matches["class"], classes))["objectKey"].combine_chunks()
-            rows = rows.filter(pc.invert(pc.is_in(rows["objectKey"], excluded)))
+            rows = self._rows.filter(pc.invert(pc.is_in(self._rows["objectKey"], excluded)))
             found = objects_of(rows.select(ALERTS.names).cast(ALERTS), self._rules.cuts)
             named = {one.name for kind in self._rules.kinds.values() for one in kind.catalogued}
             known = matches.filter(pc.is_in(matches["class"], pa.array(sorted(named), pa.string())))
@@ -144,7 +149,7 @@ class LakeSky:
             .cast(ALERTS)
         )
 
-    def _add(self, rows: pa.Table, matches: pa.Table | None) -> None:
+    def _add(self, rows: pa.Table) -> None:
         if rows.num_rows == 0:
             return
         self.newest = max(self.newest, float(pc.max(rows["mjdTai"]).as_py()))
@@ -156,12 +161,11 @@ class LakeSky:
             self._halvings += 1
             cells = self._rows["hpx29"].to_numpy() >> _CELL_SHIFT
             self._rows = self._rows.filter(pa.array(_kept(cells, self._halvings)))
-        if matches is not None:
-            self._hosts.add(matches)
-            found = matches.filter(pc.is_valid(matches["class"])).cast(_MATCHED)
-            self._matches = pa.concat_tables([self._matches, found])
-        kept = pc.is_in(self._matches["alertKey"], self._rows["alertKey"].combine_chunks())
-        self._matches = self._matches.filter(kept)
+
+    def _add_matches(self, matches: pa.Table) -> None:
+        self._hosts.add(matches)
+        known = pa.concat_tables([self._matches, matches.cast(_MATCHED)])
+        self._matches = known.filter(pc.is_in(known["alertKey"], self._rows["alertKey"].combine_chunks()))
 
 
 def _schema() -> pa.Schema:

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from asterism.errors import LakeError
 from asterism.graph.association.hosts import CATALOGUE_MATCHES
 from asterism.graph.association.lakesky import LakeSky
 from asterism.graph.association.rules import load_rules
@@ -70,3 +72,19 @@ def _window(lake: Lake, number: int, rng: np.random.Generator) -> str:
     lake.write_detections(table)
     lake.write_side_table(CATALOGUE_MATCHES, window_name(table), pa.Table.from_pylist(found))
     return window_name(table)
+
+
+def test_a_lake_that_could_not_be_read_at_first_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, rng = Lake(tmp_path), np.random.default_rng(5)
+    _window(lake, 0, rng)
+    sky, read = LakeSky(lake, load_rules()), lake.side_rows
+
+    def broken(*_: object) -> pa.Table:
+        raise LakeError("away")
+
+    monkeypatch.setattr(lake, "side_rows", broken)
+    with pytest.raises(LakeError):
+        sky.update([])
+    monkeypatch.setattr(lake, "side_rows", read)
+    sky.update([])
+    assert (sky.alerts, len(sky.hosts), sky.version) == (100, 30, 1)

@@ -6,7 +6,7 @@ What is seen later changes no verdict: a verdict does not depend on when it is m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from asterism.graph.association.regions import EventRegion
 from asterism.graph.association.rules import Cuts
 from asterism.graph.association.sample import ALERTS, ObjectSample, join, join_sources, objects_of, with_classes
 from asterism.graph.connection import read
+
+RANGES_AT_ONCE = 32
+"""Ranges of a region that are read by one query: a large region takes several, between which others may go first."""
 
 _OBJECT = {"firstMjdTai", "ra", "dec", "hpx29"}
 _OF_OBJECT = [name for name in ALERTS.names if name in _OBJECT]
@@ -61,6 +64,7 @@ def region_objects(
     *,
     show_nonpublic: bool = False,
     older: pa.Table | None = None,
+    between: Callable[[], object] = lambda: None,
 ) -> ObjectSample:
     """Return the objects in a region's ranges that pass the cuts, with their sources first seen in its window.
 
@@ -78,22 +82,29 @@ def region_objects(
         Use restricted alerts too.
     older : pyarrow.Table, optional
         Alerts (schema `ALERTS`) that may have left the graph, whose objects never do.
+    between : callable
+        Called before each query; what it raises ends the search.
     """
-    where = {
-        "ranges": [[int(lo), int(hi)] for lo, hi in zip(region.lo, region.hi, strict=True)],
-        "start": region.start,
-        "end": region.end,
-        "nonpublic": show_nonpublic,
-    }
-    rows = read(session, _rows, REGION_QUERY, classes=list(cuts.catalogue_classes), **where)
+
+    def rows_of(query: str, classes: Sequence[str]) -> list[list[Any]]:
+        ranges = [[int(lo), int(hi)] for lo, hi in zip(region.lo, region.hi, strict=True)]
+        where = {"start": region.start, "end": region.end, "nonpublic": show_nonpublic, "classes": list(classes)}
+        found = []
+        for at in range(0, len(ranges), RANGES_AT_ONCE):
+            between()
+            found += read(session, _rows, query, ranges=ranges[at : at + RANGES_AT_ONCE], **where)
+        return found
+
+    rows = rows_of(REGION_QUERY, cuts.catalogue_classes)
     sample = objects_of(_alerts(rows, older), cuts)
     sample = sample.select(sample.passes)
+    between()
     sources = read(session, _sources, sample.key.tolist(), show_nonpublic)
     sample = join_sources(sample, sources)
     sample = sample.select(sample.first >= region.start)
     if not catalogued:
         return sample
-    rows = read(session, _rows, CATALOGUED_QUERY, classes=list(catalogued), **where)
+    rows = rows_of(CATALOGUED_QUERY, catalogued)
     if older is not None:
         older = older.filter(pc.greater_equal(older["mjdTai"], region.start))
     known = objects_of(_alerts(rows, older), cuts)

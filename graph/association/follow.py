@@ -22,6 +22,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
@@ -98,7 +99,14 @@ class Associator:
         self.log = ScoreLog(self.lake, self.run)
 
     def round(self) -> list[Verdict]:
-        """Do one round; return the verdicts written. What an error left undone stays dirty for the next one."""
+        """Do one round; return the verdicts written. What an error left undone stays dirty for the next one.
+
+        Where events are waited for, news that came meanwhile is dealt with at once, in a second pass.
+        """
+        verdicts = self._pass()
+        return verdicts + self._pass() if self._hurried and self.news() else verdicts
+
+    def _pass(self) -> list[Verdict]:
         self._take_windows()
         self.sky.update(self._windows)  # whether there are events or not: the first must not wait for the whole lake
         self._windows.clear()
@@ -179,9 +187,13 @@ class Associator:
 
     def _judge(self, session: Session, event: ActiveEvent) -> Verdict | None:
         """Judge an event and write what was found; a re-score that news overtakes is left to another round."""
-        verdict, misses = judge_now(session, event, self.book.region(event), self.sky, self.rules, self.settings)
         rescored = event.key not in self._changed
-        if self._hurried and rescored and time.monotonic() - self._rescored < 2.0 * REST_SECONDS and self.news():
+        way = self._make_way if rescored else lambda: None
+        region = self.book.region(event)
+        try:
+            verdict, misses = judge_now(session, event, region, self.sky, self.rules, self.settings, way)
+            way()
+        except _Overtaken:
             return None
         now = now_mjd_tai()
         self.log.add(verdict, now)
@@ -195,13 +207,23 @@ class Associator:
         _log.info("event judged", event_key=event.key, candidates=written)
         return verdict
 
+    def _make_way(self) -> None:
+        """Raise `_Overtaken` where a re-score should be given up for news; never if none was finished for long."""
+        if self._hurried and time.monotonic() - self._rescored < 2.0 * REST_SECONDS and self.news():
+            raise _Overtaken
+
     def _rehearse(self, session: Session) -> None:
         """Where events are waited for, use the first idle round to make the first of them a quick one."""
-        if self._hurried and not self._rehearsed and self.sky.alerts:
-            self._rehearsed = True
-            found = rehearse(
-                session, self.sky, self.rules, self.settings, lambda: self.stop.is_set() or self.news()
-            )
+        if not self._hurried or self._rehearsed or not self.sky.alerts:
+            return
+
+        def make_way() -> None:
+            if self.stop.is_set() or self.news():
+                raise _Overtaken
+
+        self._rehearsed = True
+        with suppress(_Overtaken):
+            found = rehearse(session, self.sky, self.rules, self.settings, make_way)
             _log.info("judgement rehearsed", candidates=found)
 
     def _take_windows(self) -> None:
@@ -211,6 +233,10 @@ class Associator:
             rows = self.lake.side_table(REGION_MATCHES, window, ["eventKey"])
             self._dirty.update([] if rows is None else rows["eventKey"].unique().to_pylist())
             self._windows.append(window)
+
+
+class _Overtaken(Exception):  # noqa: N818 - no error: the event is judged in another round
+    """There is news that does not wait for a re-score."""
 
 
 def _rests_on(event: ActiveEvent) -> tuple[Identity, tuple[tuple[str, str], ...]]:

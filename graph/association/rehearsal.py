@@ -25,7 +25,7 @@ MOST_DEG2, MOST_OBJECTS = 1000.0, 40_000
 
 
 def rehearse(
-    session: Session, sky: LakeSky, rules: RuleSet, settings: Settings, enough: Callable[[], bool] = lambda: False
+    session: Session, sky: LakeSky, rules: RuleSet, settings: Settings, between: Callable[[], object] = lambda: None
 ) -> int:
     """Judge made-up events where objects are; return how many candidates were found and forgotten.
 
@@ -39,8 +39,8 @@ def rehearse(
         By which rules.
     settings : Settings
         Visibility.
-    enough : callable
-        Asked before each: ends the rehearsal when there is something real to do.
+    between : callable
+        Called before each query of the graph; what it raises ends the rehearsal.
     """
     objects, kind, found = sky.objects, next(iter(rules.kinds)), 0
     if not len(objects):
@@ -49,11 +49,9 @@ def rehearse(
     radius = float(np.degrees(np.arccos(1.0 - np.radians(1.0) ** 2 * area / (2.0 * np.pi))))
     t0 = float(np.quantile(objects.first, 0.1)) - rules.kinds[kind].window[0]
     for number in range(TIMES):
-        if enough():
-            break
         at = number * (len(objects) - 1) // max(TIMES - 1, 1)
         place = CircleLocalization(float(objects.ra[at]), float(objects.dec[at]), radius, rules.level)
         event = ActiveEvent(f"rehearsal:{number}", kind, t0, f"rehearsal:{number}:0", place, 1.0)
-        verdict, _ = judge_now(session, event, event.region(rules), sky, rules, settings)
+        verdict, _ = judge_now(session, event, event.region(rules), sky, rules, settings, between)
         found += len(verdict.objects) + verdict.overflow
     return found

@@ -10,6 +10,7 @@ import pytest
 
 from asterism import __version__
 from asterism.batches import running_batch
+from asterism.graph.association import candidates
 from asterism.graph.association.follow import REST_SECONDS, Associator
 from asterism.graph.association.regions import latest_version
 from asterism.graph.association.rules import load_rules
@@ -134,6 +135,31 @@ def test_news_overtakes_a_rescore_but_not_for_ever(night: Any, monkeypatch: pyte
     monkeypatch.setattr("asterism.graph.association.follow.time.monotonic", lambda: clock() + 2.5 * REST_SECONDS)
     assert len(follower.round()) == 1
     assert night.links() == night.expected(night.FIRST)
+
+
+def test_news_that_comes_while_a_region_is_read_again_ends_that_and_is_judged_in_the_same_round(
+    night: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.batch(night.alerts(4, 150))
+    night.event(night.FIRST)
+    follower = Associator(night.driver, night.settings, RULES, rescore_seconds=60.0)
+    assert len(follower.round()) == 1
+    night.batch(night.alerts(5, 150))
+    monkeypatch.setattr("asterism.graph.association.candidates.RANGES_AT_ONCE", 1)
+    reads, read = [], candidates.read
+
+    def announcing(session: Any, work: Any, *arguments: Any, **parameters: Any) -> Any:
+        reads.append(len(reads))
+        if len(reads) == 3:
+            night.event(night.SMALLER, name="2")
+        return read(session, work, *arguments, **parameters)
+
+    monkeypatch.setattr(candidates, "read", announcing)
+    (verdict,) = follower.round()
+    assert verdict.event.localization_key == "2:0"
+    region = follower.book.region(verdict.event)
+    assert len(reads) == 3 + region.lo.size + 1
+    assert night.links() == night.expected(night.SMALLER)
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.2, 0.9), (0.9, 0.2)])

@@ -169,7 +169,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 class Ledger:
-    """Follows the ledger of the alert stream: what is finished, and when it was.
+    """Follows the ledger of the alert stream from now on: what is finished, and when it was.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class Ledger:
         self._lake = Lake(settings.lake_path)
         self._archive = settings.archive_path
         self._prune = prune
-        self._seen: set[str] = set()
+        self._seen = {path.name for path in self._files()}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.finished = 0
@@ -208,7 +208,7 @@ class Ledger:
 
     def look(self) -> None:
         """Take in what is new."""
-        for path in (self._lake.root / "ledger" / "alerts").glob("[0-9a-f]*.json"):
+        for path in self._files():
             if path.name in self._seen:
                 continue
             self._seen.add(path.name)
@@ -219,6 +219,9 @@ class Ledger:
             if self._prune:
                 for window in entry["windows"]:
                     self._delete(window)
+
+    def _files(self) -> Iterator[Path]:
+        return (self._lake.root / "ledger" / "alerts").glob("[0-9a-f]*.json")
 
     def _delete(self, window: str) -> None:
         topic = window.rsplit("-", 3)[0]

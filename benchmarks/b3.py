@@ -223,10 +223,18 @@ def latency(bench: Bench, folder: Path, seconds: float | None = None) -> None:
 
 
 def _growth(bench: Bench, watched: Watched, seconds: float) -> None:
-    """State what the memory grew from the second sixth of the time to the last."""
+    """State what the memory grew from the second sixth of the time to the last, and of every part in MiB."""
     sums = [item[0] for item in watched.memory]
     sixth = max(1, len(sums) // 6)
+    early, late = watched.memory[sixth : 2 * sixth], watched.memory[-sixth:]
+
+    def typical(samples: list[tuple[float, dict[str, float]]], part: str) -> float:
+        return statistics.median(item[1].get(part, 0.0) for item in samples)
+
     bench.state("memory_growth", statistics.median(sums[-sixth:]) / statistics.median(sums[sixth : 2 * sixth]), "ratio")
+    bench.facts["memory_growth_by_part_mib"] = {
+        part: round(typical(late, part) - typical(early, part)) for part in watched.memory[-1][1]
+    }
     bench.facts["memory_by_minute_mib"] = [round(value) for value in sums[:: max(1, int(60 / seconds * len(sums)))]]
 
 

@@ -47,7 +47,7 @@ from benchmarks.region_maps import arc_map, even_sky
 
 OBJECTS, RATE = 1_000_000, 333
 AREAS, LARGEST = (30, 100, 1000), 10_000
-NOTICES, QUICK_NOTICES, LARGE_NOTICES, PAGES = 12, 4, 3, 100
+NOTICES, QUICK_NOTICES, LARGE_NOTICES, PAGES = 24, 4, 3, 100
 APART_SECONDS, LOOK_SECONDS, LONGEST_SECONDS, LAG_SECONDS = 4.0, 0.1, 120.0, 4.0
 PAGE = """
 query Page($key: ID!) { event(key: $key) { key pNone nCandidates candidates(first: 50) { edges { node {

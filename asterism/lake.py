@@ -140,6 +140,11 @@ class Lake:
         folders = (self.root / "detections").glob("survey=*/night=*")
         return sorted((f.parent.name.partition("=")[2], int(f.name.partition("=")[2])) for f in folders)
 
+    def by_night(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the detections of one survey and night after the other; all columns if none are given."""
+        for survey, night in self.nights():
+            yield self.detections(columns, (ds.field("survey") == survey) & (ds.field("night") == night))
+
     def detection_windows(self, prefix: str = "") -> list[str]:
         """Return the names of the windows that gave detections, sorted; those that begin with `prefix`."""
         found = (self.root / "detections").glob("survey=*/night=*/[!.]*.parquet")

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from asterism.graph.connection import connect
 from asterism.graph.digest import Digest, digest
@@ -96,8 +95,7 @@ def written(lake: Lake, settings: Settings) -> tuple[float, Digest]:
     """Return the time the writer takes [s], and what the graph is that it leaves."""
     started = time.monotonic()
     with connect(settings) as driver:
-        for survey, number in lake.nights():
-            rows = lake.detections(where=(ds.field("survey") == survey) & (ds.field("night") == number))
+        for rows in lake.by_night():
             write_detections(driver, rows, database=settings.neo4j_database)
         took = time.monotonic() - started
         return took, digest(driver, settings.neo4j_database)

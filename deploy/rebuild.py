@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 from neo4j import Driver
 
 from asterism import hotwindow
@@ -128,14 +127,9 @@ def _write_detections(settings: Settings, driver: Driver, advance: Advance) -> i
 def _create_detections(settings: Settings, driver: Driver, advance: Advance) -> int:
     """Write the lake's detections into a graph without any, night by night."""
     lake, database = Lake(settings.lake_path), settings.neo4j_database
-
-    def tables() -> Iterator[pa.Table]:
-        for survey, night in lake.nights():
-            yield lake.detections(where=(ds.field("survey") == survey) & (ds.field("night") == night))
-
-    total = create_detections(driver, tables, database=database, advance=advance)
+    total = create_detections(driver, lake.by_night, database=database, advance=advance)
     if settings.catalogues:
-        for table in tables():
+        for table in lake.by_night():
             for batch in table.to_batches(max_chunksize=_MATCHED_AT_ONCE):
                 matches = catalogue_matches(settings, pa.Table.from_batches([batch]))
                 if matches is not None:

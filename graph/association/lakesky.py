@@ -79,9 +79,8 @@ class LakeSky:
         """Take in the windows of batches that finished; at first the whole lake, whatever the windows."""
         new = list(windows)
         if not self._read:
-            for survey, night in self._lake.nights():
-                there = (ds.field("survey") == survey) & (ds.field("night") == night)
-                self._add(self._lake.detections(_READ, there))
+            for rows in self._lake.by_night(_READ):
+                self._add(rows)
             self._add_matches(self._lake.side_rows(CATALOGUE_MATCHES, _MATCHED, ds.field("class").is_valid()))
             self._read = True
         elif new:

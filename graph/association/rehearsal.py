@@ -1,7 +1,8 @@
-"""A rehearsal: a few judgements that are thrown away, so that the first real event waits for no compiler.
+"""A rehearsal: a few judgements that are thrown away, for what the first real event waits for.
 
 The server compiles a query's plan when it first sees it, and its machine code while it runs: the first region of
-1,000 deg2 takes three times as long as the fifth. Only what reads is rehearsed; nothing is written.
+1,000 deg2 takes three times as long as the fifth. Only what reads is rehearsed; nothing is written. On an idle
+server that is what it costs; under ingest (B8) the first large event is still the slowest, for a reason not yet found.
 """
 
 from __future__ import annotations

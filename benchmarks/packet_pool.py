@@ -34,6 +34,7 @@ FIRST_MJD = 61001.3
 
 _SOURCE_ID = 3 * 2**60
 _LSST_OBJECT_ID = 2**60
+_DOUBLE = struct.Struct("<d").pack
 _GZIP = b"\x1f\x8b\x08"
 _HISTORIES = {"ztf": ((4, 9, 6), (8, 13, 10), (2, 7, 4)), "lsst": ((0, 0, 0), (20, 0, 60), (100, 0, 200))}
 """Earlier detections, upper limits and forced fluxes of a packet, taken in turn."""
@@ -41,24 +42,25 @@ _HISTORIES = {"ztf": ((4, 9, 6), (8, 13, 10), (2, 7, 4)), "lsst": ((0, 0, 0), (2
 
 @dataclass(frozen=True)
 class Template:
-    """A packet and where in it the bytes stand that are replaced.
+    """A packet, cut where its bytes are replaced.
 
     Attributes
     ----------
-    payload : bytes
-        The packet.
-    source, target : tuple of int
-        Where the id of the source and of the object stand, every time the detection itself names them.
-    ra, dec, time : int
-        Where position and time stand.
+    pieces : tuple of bytes
+        The packet in pieces; every second one is replaced.
+    fields : tuple of int
+        By what those are: 0 id of the source, 1 id of the object (every time the detection itself names them), 2 right
+        ascension, 3 declination, 4 time.
     """
 
-    payload: bytes
-    source: tuple[int, ...]
-    target: tuple[int, ...]
-    ra: int
-    dec: int
-    time: int
+    pieces: tuple[bytes, ...]
+    fields: tuple[int, ...]
+
+    def filled(self, values: tuple[bytes, ...]) -> bytes:
+        """Return the packet with other values, each as long as the one it replaces."""
+        pieces = list(self.pieces)
+        pieces[1::2] = [values[field] for field in self.fields]
+        return b"".join(pieces)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Pool:
     @property
     def median_bytes(self) -> int:
         """Median size of a packet [bytes]."""
-        return int(statistics.median(len(template.payload) for template in self._templates))
+        return int(statistics.median(sum(map(len, template.pieces)) for template in self._templates))
 
     def packets(self, sky: Sky, start: int, count: int) -> Iterator[tuple[int, bytes]]:
         """Yield object number and packet of alerts `start` to `start + count`; the same call gives the same packets."""
@@ -115,17 +117,8 @@ class Pool:
         rows = zip(objects.tolist(), ra.tolist(), dec.tolist(), times.tolist(), strict=True)
         for number, (target, east, north, time) in enumerate(rows, start):
             template = self._templates[number % len(self._templates)]
-            packet = bytearray(template.payload)
-            source = avro_long(_SOURCE_ID + number)
-            for at in template.source:
-                packet[at : at + len(source)] = source
-            name = object_name(self.survey, target)
-            for at in template.target:
-                packet[at : at + len(name)] = name
-            struct.pack_into("<d", packet, template.ra, east)
-            struct.pack_into("<d", packet, template.dec, north)
-            struct.pack_into("<d", packet, template.time, time)
-            yield target, bytes(packet)
+            ids = avro_long(_SOURCE_ID + number), object_name(self.survey, target)
+            yield target, template.filled((*ids, _DOUBLE(east), _DOUBLE(north), _DOUBLE(time)))
 
 
 def object_name(survey: str, number: int) -> bytes:
@@ -176,14 +169,14 @@ def _template(
     packet: bytes, detection: SimulatedDetection, name: bytes, time: float, sources: int, targets: int
 ) -> Template:
     """Find the first places, which are those of the detection itself: it stands before the history."""
-    return Template(
-        packet,
-        tuple(_find(packet, avro_long(detection.source_id))[:sources]),
-        tuple(_find(packet, name)[:targets]),
-        packet.index(struct.pack("<d", detection.ra)),
-        packet.index(struct.pack("<d", detection.dec)),
-        packet.index(struct.pack("<d", time)),
-    )
+    values = avro_long(detection.source_id), name, _DOUBLE(detection.ra), _DOUBLE(detection.dec), _DOUBLE(time)
+    wanted = zip(values, (sources, targets, 1, 1, 1), strict=True)
+    found = [(at, field) for field, (value, most) in enumerate(wanted) for at in _find(packet, value)[:most]]
+    pieces, end = [], 0
+    for at, field in sorted(found):
+        pieces += [packet[end:at], values[field]]
+        end = at + len(values[field])
+    return Template((*pieces, packet[end:]), tuple(field for _, field in sorted(found)))
 
 
 def _find(packet: bytes | bytearray, wanted: bytes) -> Sequence[int]:

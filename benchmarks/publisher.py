@@ -22,7 +22,14 @@ RETENTION_BYTES = 1 << 30
 """Of each partition; with the segment that is being written the broker holds at most about 5 GB."""
 _SEGMENT_BYTES = 64 << 20
 _BLOCK = 2000
-_PRODUCER = {"linger.ms": 10, "batch.size": 1 << 20, "message.max.bytes": 8 << 20, "acks": 1, "log_level": 0}
+_PRODUCER = {
+    "linger.ms": 10,
+    "batch.size": 1 << 20,
+    "message.max.bytes": 8 << 20,
+    "acks": 1,
+    "delivery.report.only.error": True,
+    "log_level": 0,
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ def _publish(
     producer = Producer({"bootstrap.servers": bootstrap, **_PRODUCER})
     failed: list[KafkaError] = []
 
-    def acknowledged(error: KafkaError | None, message: object) -> None:
+    def told(error: KafkaError | None, message: object) -> None:
         del message
         if error is not None:
             failed.append(error)
@@ -94,7 +101,7 @@ def _publish(
                 producer.poll(0.005)
             while not stop.is_set():
                 try:
-                    producer.produce(topic, packet, partition=target % PARTITIONS, on_delivery=acknowledged)
+                    producer.produce(topic, packet, partition=target % PARTITIONS, on_delivery=told)
                     break
                 except BufferError:
                     producer.poll(0.02)

@@ -1,19 +1,23 @@
-"""Detections into a graph that holds none: the same graph as `asterism.graph.writer` makes, several times as fast.
+"""Detections into a graph that holds none: the same graph as `asterism.graph.writer` makes, sooner.
 
-Nothing has to be looked for, locked or compared: the state of every object is joined in memory, then objects, alerts
-and edges are created, each once. Alerts that were delivered more than once are left to the writer, which knows which
-packet counts. The uniqueness constraints stay in force, so a writer beside this one makes it fail instead of leaving
-anything twice. Memory grows with the number of objects, by about 1 kB each.
+Nothing has to be looked for or compared: the state of every object is joined in memory, then objects, alerts and edges
+are created, each once, by two sessions while this process prepares the next rows. Alerts that were delivered more than
+once are left to the writer, which knows which packet counts. The uniqueness constraints stay in force, so a writer
+beside this one makes it fail instead of leaving anything twice. Memory grows with the number of objects, by about 1 kB
+each. ``make bench NAME=rebuild`` compares the two.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from neo4j import Driver, ManagedTransaction, Session
+from neo4j import Driver, ManagedTransaction
 
 from asterism.graph.connection import read, write
 from asterism.graph.merge import ObjectState, content_hash
@@ -23,6 +27,8 @@ from asterism.ids import split_key
 
 BATCH_ROWS = 4000
 """Nodes per transaction."""
+_SESSIONS = 2
+"""Transactions at the same time."""
 
 _OBJECT_KEY = 2 + ALERT_PROPERTIES.index("objectKey")
 _ALERT = "a:Alert {key: r[0], contentHash: r[1], " + ", ".join(
@@ -66,19 +72,19 @@ def create_detections(
         begun.
     """
     repeated, total = _repeated(nights()), 0
-    with driver.session(database=database) as session:
-        if not all(pc.all(table["public"], min_count=0).as_py() for table in nights()):
+    if not all(pc.all(table["public"], min_count=0).as_py() for table in nights()):
+        with driver.session(database=database) as session:
             write(session, mark_restricted)
-        _create(session, _CREATE_OBJECTS, _objects(nights()))
-        for table in nights():
-            again = pc.is_in(table["alertKey"], repeated)
-            once = table.filter(pc.invert(again))
-            bound = pc.is_valid(once["objectKey"])
-            _create(session, _CREATE_ALERTS, _alerts(once.filter(bound)))
-            _create(session, _CREATE_LOOSE_ALERTS, _alerts(once.filter(pc.invert(bound))))
-            write_detections(driver, table.filter(again), database=database)
-            total += table.num_rows
-            advance(table.num_rows)
+    _create(driver, database, _CREATE_OBJECTS, _objects(nights()))
+    for table in nights():
+        again = pc.is_in(table["alertKey"], repeated)
+        once = table.filter(pc.invert(again))
+        bound = pc.is_valid(once["objectKey"])
+        _create(driver, database, _CREATE_ALERTS, _alerts(once.filter(bound)))
+        _create(driver, database, _CREATE_LOOSE_ALERTS, _alerts(once.filter(pc.invert(bound))))
+        write_detections(driver, table.filter(again), database=database)
+        total += table.num_rows
+        advance(table.num_rows)
     return total
 
 
@@ -114,15 +120,21 @@ def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _create(session: Session, statement: str, rows: Iterator[list[Any]]) -> None:
-    batch: list[list[Any]] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == BATCH_ROWS:
+def _create(driver: Driver, database: str, statement: str, rows: Iterator[list[Any]]) -> None:
+    """Run a statement on all rows. Those of one object stand together, so that sessions hardly wait for each other."""
+
+    def run(batch: list[list[Any]]) -> None:
+        with driver.session(database=database) as session:
             write(session, _run, statement, batch)
-            batch = []
-    if batch:
-        write(session, _run, statement, batch)
+
+    running: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(_SESSIONS) as pool:
+        while batch := list(islice(rows, BATCH_ROWS)):
+            if len(running) == _SESSIONS:
+                running.popleft().result()
+            running.append(pool.submit(run, batch))
+        for future in running:
+            future.result()
 
 
 def _run(tx: ManagedTransaction, statement: str, rows: list[list[Any]]) -> None:

@@ -22,7 +22,6 @@ import math
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
@@ -38,7 +37,6 @@ from asterism.graph.association.judge_now import judge_now
 from asterism.graph.association.lakesky import LakeSky
 from asterism.graph.association.links import close_links, write_verdict
 from asterism.graph.association.regions import REGION_MATCHES, publish_regions
-from asterism.graph.association.rehearsal import rehearse
 from asterism.graph.association.rules import RuleSet
 from asterism.graph.runs import ASSOCIATE, begin_run, end_run, new_run
 from asterism.lake import Lake
@@ -88,7 +86,6 @@ class Associator:
     _windows: list[str] = field(default_factory=list, init=False)
     _count: int = field(default=0, init=False)
     _rescored: float = field(default_factory=time.monotonic, init=False)
-    _rehearsed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.settings.lake_path)
@@ -117,7 +114,6 @@ class Associator:
             events = self._with_partners(session, events)
             self._mark(events, regions.version)
             if not (self._changed or self._dirty) and not self._stale(events):
-                self._rehearse(session)
                 return []
             begin_run(session, self.run, ASSOCIATE)
             turn = takewhile(lambda _: not self.stop.is_set(), self._turn(events))
@@ -211,20 +207,6 @@ class Associator:
         """Raise `_Overtaken` where a re-score should be given up for news; never if none was finished for long."""
         if self._hurried and time.monotonic() - self._rescored < 2.0 * REST_SECONDS and self.news():
             raise _Overtaken
-
-    def _rehearse(self, session: Session) -> None:
-        """Where events are waited for, use the first idle round to make the first of them a quick one."""
-        if not self._hurried or self._rehearsed or not self.sky.alerts:
-            return
-
-        def make_way() -> None:
-            if self.stop.is_set() or self.news():
-                raise _Overtaken
-
-        self._rehearsed = True
-        with suppress(_Overtaken):
-            found = rehearse(session, self.sky, self.rules, self.settings, make_way)
-            _log.info("judgement rehearsed", candidates=found)
 
     def _take_windows(self) -> None:
         """Take the windows of batches that finished since the last round, and the events in whose regions they found

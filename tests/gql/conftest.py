@@ -37,6 +37,7 @@ from asterism.sky.circle import CircleLocalization
 from asterism.sky.healpix import hpx29
 from asterism.voevent.notice import Notice, Reading, Region
 from asterism.voevent.project import derive, localization_properties, notice_properties
+from tests.gql.world import World, make_world, write_world
 
 T = TypeVar("T")
 
@@ -130,6 +131,23 @@ def serve_api() -> Callable[[Settings], Any]:
 def api(sky: Settings) -> Iterator[httpx.Client]:
     """A client of the API in front of the small sky."""
     with serving(sky) as url, httpx.Client(base_url=url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def world(neo4j_driver: Driver) -> World:
+    """The made-up world, in the graph."""
+    made = make_world()
+    write_world(neo4j_driver, made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def world_api(world: World, stack: Any) -> Iterator[httpx.Client]:
+    """A client of the API in front of it."""
+    assert world.objects, "written before anything is asked"
+    settings: Settings = stack.settings(api_port=0)
+    with serving(settings) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from asterism.gql.limits import MAX_BODY_BYTES
 from asterism.settings import Settings
+from tests.gql.asking import ask
 
 pytestmark = pytest.mark.services
 BIG_IDS = (2**53 + 1, 2**63 - 1)
@@ -21,14 +22,6 @@ query ($first: Int! = 100, $after: String, $radius: Float! = 3600, $alerts: Int!
   }
 }
 """
-
-
-def ask(client: httpx.Client, query: str, **variables: Any) -> Any:
-    answer = client.post("/graphql", json={"query": query, "variables": variables})
-    assert answer.status_code == 200, answer.text
-    document = answer.json()
-    assert "errors" not in document, document
-    return document["data"]
 
 
 def refusal_of(answer: httpx.Response) -> tuple[int, str]:

@@ -17,7 +17,6 @@ import httpx
 import psutil
 import pytest
 from graphql import parse, validate
-from neo4j import Driver
 
 from asterism.gql.errors import MAX_ERRORS
 from asterism.gql.limits import REQUEST_SECONDS
@@ -28,7 +27,7 @@ from asterism.gql.schema import make_schema
 from asterism.graph.reader import open_driver
 from asterism.settings import Settings
 from tests.gql.query_maker import QueryMaker
-from tests.gql.world import EVENTS, NODES, T0, World, make_world, write_world
+from tests.gql.world import EVENTS, NODES, T0, World
 
 pytestmark = pytest.mark.services
 S1 = EVENTS[0]
@@ -36,13 +35,6 @@ MEMORY = 300 * 2**20
 """Most the server may grow by all attacks together [bytes]."""
 OURS = ("gql.internal", "graph.", "format.", "sky.")
 """Codes, or their beginnings, that say something of ours failed."""
-
-
-@pytest.fixture(scope="module")
-def world(neo4j_driver: Driver) -> World:
-    made = make_world()
-    write_world(neo4j_driver, made)
-    return made
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 
 from asterism.gql.types.candidates import TERMS as SHOWN_TERMS
 from asterism.graph.association.score import TERMS
+from tests.gql.asking import ask, code_of
 
 pytestmark = pytest.mark.services
 T0 = 60000.0
@@ -25,18 +26,6 @@ query ($event: ID!, $first: Int! = 100, $after: String, $least: Float, $closed: 
   }
 }
 """
-
-
-def ask(client: httpx.Client, query: str, **variables: Any) -> Any:
-    document = client.post("/graphql", json={"query": query, "variables": variables}).json()
-    assert "errors" not in document, document
-    return document["data"]
-
-
-def code_of(client: httpx.Client, query: str, **variables: Any) -> str:
-    (error,) = client.post("/graphql", json={"query": query, "variables": variables}).json()["errors"]
-    assert error["extensions"]["hint"]
-    return str(error["extensions"]["code"])
 
 
 def candidates(client: httpx.Client, event: str, first: int = 100, **variables: Any) -> list[Any]:

@@ -19,21 +19,10 @@ from asterism.graph.reader import open_driver
 from asterism.voevent import lifecycle
 from asterism.voevent.missions.table import GENERIC, missions
 from asterism.voevent.missions.table import Standing as KnownStanding
+from tests.gql.asking import ask, code_of
 
 T0 = 60000.0
 SUPEREVENT, BURST, RETRACTED, MOCK, TIMELESS = "lvk:S1", "gbm:bn1", "lvk:S2", "lvk:MS1", "swift:1"
-
-
-def ask(client: httpx.Client, query: str, **variables: Any) -> Any:
-    document = client.post("/graphql", json={"query": query, "variables": variables}).json()
-    assert "errors" not in document, document
-    return document["data"]
-
-
-def code_of(client: httpx.Client, query: str, **variables: Any) -> str:
-    (error,) = client.post("/graphql", json={"query": query, "variables": variables}).json()["errors"]
-    assert error["extensions"]["hint"]
-    return str(error["extensions"]["code"])
 
 
 def test_the_names_of_other_parts_are_all_known() -> None:
@@ -101,60 +90,43 @@ class TestEvents:
         found = ask(night_api, "query ($k: ID!) { event(key: $k) { t0 { mjdTai } state } }", k=TIMELESS)["event"]
         assert found == {"t0": None, "state": "ACTIVE"}
 
-    def test_an_event_shows_its_notices_localizations_and_what_they_say_together(
-        self, night: Any, night_api: httpx.Client
-    ) -> None:
+    def test_an_event_shows_its_notices_and_localizations(self, night: Any, night_api: httpx.Client) -> None:
         query = """
         query ($k: ID!) { event(key: $k) {
-          authority name kind standing state version t0 { mjdTai } farHz latestStage ruleSet q nOverflow regionLevel
-          backgroundRate backgroundMeasured backgroundObjects scoredLocalizationKey flags
-          classification { name probability } properties { name number text }
-          lastIssued { mjdTai } firstIssued { mjdTai } retracted { mjdTai }
           notices { ivorn mission stage isRetraction issued { mjdTai } received { mjdTai } channels conflict }
           localization { key kind ra dec radiusDeg containment current validTo { mjdTai } }
           localizations { key noticeKey current validFrom { mjdTai } validTo { mjdTai } }
         } }"""
         event = ask(night_api, query, k=SUPEREVENT)["event"]
         old, new = night.links[SUPEREVENT][0].localization, night.links[SUPEREVENT][-1].localization
-        assert event.pop("notices") == [
-            {
-                "ivorn": ivorn,
-                "mission": "lvk",
-                "stage": "update",
-                "isRetraction": False,
-                "issued": {"mjdTai": T0 + number},
-                "received": {"mjdTai": T0 + number + 0.01},
-                "channels": ["vtp"],
-                "conflict": False,
-            }
+        plain = {"mission": "lvk", "stage": "update", "isRetraction": False, "channels": ["vtp"], "conflict": False}
+        assert event["notices"] == [
+            plain
+            | {"ivorn": ivorn, "issued": {"mjdTai": T0 + number}, "received": {"mjdTai": T0 + number + 0.01}}
             for number, ivorn in ((2, "ivo://gwnet/LVC#S1-2"), (1, None))
         ]
-        assert event.pop("localization") == {
-            "key": new,
-            "kind": "circle",
-            "ra": 150.0,
-            "dec": 2.0,
-            "radiusDeg": 5.0,
-            "containment": 0.9,
-            "current": True,
-            "validTo": None,
-        }
-        assert event.pop("localizations") == [
+        circle = {"kind": "circle", "ra": 150.0, "dec": 2.0, "radiusDeg": 5.0, "containment": 0.9}
+        assert event["localization"] == circle | {"key": new, "current": True, "validTo": None}
+        assert event["localizations"] == [
             {
-                "key": new,
-                "noticeKey": new.removesuffix(":0"),
-                "current": True,
-                "validFrom": {"mjdTai": T0 + 2},
-                "validTo": None,
-            },
-            {
-                "key": old,
-                "noticeKey": old.removesuffix(":0"),
-                "current": False,
-                "validFrom": {"mjdTai": T0 + 1},
-                "validTo": {"mjdTai": T0 + 2},
-            },
+                "key": key,
+                "noticeKey": key.removesuffix(":0"),
+                "current": key == new,
+                "validFrom": {"mjdTai": T0 + number},
+                "validTo": None if key == new else {"mjdTai": T0 + 2},
+            }
+            for key, number in ((new, 2), (old, 1))
         ]
+
+    def test_an_event_shows_what_its_notices_say_together(self, night: Any, night_api: httpx.Client) -> None:
+        query = """
+        query ($k: ID!) { event(key: $k) {
+          authority name kind standing state version t0 { mjdTai } farHz latestStage ruleSet q nOverflow regionLevel
+          backgroundRate backgroundMeasured backgroundObjects scoredLocalizationKey flags
+          classification { name probability } properties { name number text }
+          lastIssued { mjdTai } firstIssued { mjdTai } retracted { mjdTai }
+        } }"""
+        event = ask(night_api, query, k=SUPEREVENT)["event"]
         assert event == {
             "authority": "lvk",
             "name": "S1",
@@ -172,7 +144,7 @@ class TestEvents:
             "backgroundRate": 0.125,
             "backgroundMeasured": True,
             "backgroundObjects": 64,
-            "scoredLocalizationKey": new,
+            "scoredLocalizationKey": night.links[SUPEREVENT][-1].localization,
             "flags": [],
             "classification": [
                 {"name": "BNS", "probability": 0.9},

@@ -24,6 +24,7 @@ from asterism.graph.audit import RULES
 from asterism.graph.curation.acts import Act, Kind, Subject
 from asterism.graph.curation.log import CurationLog
 from asterism.settings import Settings
+from tests.gql.asking import ask, code_of
 
 pytestmark = pytest.mark.services
 
@@ -75,19 +76,6 @@ def post(client: httpx.Client, query: str, **variables: Any) -> Any:
     return answer.json()
 
 
-def ask(client: httpx.Client, query: str, **variables: Any) -> Any:
-    document = post(client, query, **variables)
-    assert "errors" not in document, document
-    return document["data"]
-
-
-def refusal(client: httpx.Client, query: str, **variables: Any) -> str:
-    (error,) = post(client, query, **variables)["errors"]
-    assert error["extensions"]["hint"]
-    code: str = error["extensions"]["code"]
-    return code
-
-
 def vetting(driver: Driver, key: str) -> set[str]:
     with driver.session() as session:
         found = session.run(
@@ -135,8 +123,8 @@ def test_one_mutation_sent_at_once_to_two_servers_many_times_is_done_once(
     assert all(answer == answers[0] for answer in answers)
     assert len([act for act in acts(office) if act.subjects == (Subject("ztf:ZTF0007", EVENT),)]) == 1
     assert vetting(neo4j_driver, "ztf:ZTF0007") == {"ambiguous"}
-    assert refusal(two_servers[1], VET, **said | {"reason": "bright"}) == "gql.idempotency_key"
-    assert refusal(two_servers[0], VET, **said | {"object": "ztf:ZTF0008"}) == "gql.idempotency_key"
+    assert code_of(two_servers[1], VET, **said | {"reason": "bright"}) == "gql.idempotency_key"
+    assert code_of(two_servers[0], VET, **said | {"object": "ztf:ZTF0008"}) == "gql.idempotency_key"
     assert vetting(neo4j_driver, "ztf:ZTF0007") == {"ambiguous"}
 
 
@@ -231,7 +219,7 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_recorded(
     ada: httpx.Client, office: Settings, mutation: str, code: str
 ) -> None:
     before = acts(office)
-    assert refusal(ada, f"mutation {{ {mutation} {{ key }} }}") == code
+    assert code_of(ada, f"mutation {{ {mutation} {{ key }} }}") == code
     assert acts(office) == before
 
 

@@ -3,56 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from neo4j import Driver
 
-from asterism.gql.nodes import global_id
 from asterism.graph.list_reader import MAX_SCAN
-from asterism.settings import Settings
-from tests.gql.world import CIRCLE, EVENTS, NODES, T0, World, make_world, write_world
+from tests.gql.asking import ask, pages
+from tests.gql.world import CIRCLE, EVENTS, T0, World
 
 pytestmark = pytest.mark.services
 Row = dict[str, Any]
 S1 = EVENTS[0]
-
-
-@pytest.fixture(scope="module")
-def world(neo4j_driver: Driver) -> World:
-    made = make_world()
-    write_world(neo4j_driver, made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def client(world: World, stack: Any, serve_api: Any) -> Iterator[httpx.Client]:
-    assert world.objects, "written before anything is asked"
-    settings: Settings = stack.settings(api_port=0)
-    with serve_api(settings) as url, httpx.Client(base_url=url, timeout=60) as made:
-        yield made
-
-
-def ask(client: httpx.Client, query: str, **variables: Any) -> Any:
-    document = client.post("/graphql", json={"query": query, "variables": variables}).json()
-    assert "errors" not in document, document
-    return document["data"]
-
-
-def pages(client: httpx.Client, query: str, first: int = 4, **variables: Any) -> tuple[list[Any], int | None]:
-    """Return the edges of all pages of the field called ``page``, and the total it states."""
-    edges: list[Any] = []
-    after = None
-    for _ in range(300):
-        page = ask(client, query, first=first, after=after, **variables)["page"]
-        edges += page["edges"]
-        if not page["pageInfo"]["hasNextPage"]:
-            return edges, page.get("totalCount")
-        after = page["pageInfo"]["endCursor"]
-    raise AssertionError("the list has no end")
 
 
 CANDIDATES = """
@@ -109,11 +73,11 @@ FILTERS: list[tuple[Row, Callable[[World, Row, Row], bool]]] = [
 
 @pytest.mark.parametrize(("where", "passes"), FILTERS, ids=[",".join(where) for where, _ in FILTERS])
 def test_candidates_that_pass_a_filter_are_those_found_by_looking_at_each(
-    world: World, client: httpx.Client, where: Row, passes: Callable[[World, Row, Row], bool]
+    world: World, world_api: httpx.Client, where: Row, passes: Callable[[World, Row, Row], bool]
 ) -> None:
     expected = sorted(links(world, lambda c, o: passes(world, c, o)), key=by_log_l)
     assert 0 < len(expected) < len(links(world, lambda _c, _o: True))
-    edges, total = pages(client, CANDIDATES, event=S1, where=where)
+    edges, total = pages(world_api, CANDIDATES, event=S1, where=where)
     assert [edge["node"]["object"]["key"] for edge in edges] == [link["from"] for link in expected]
     assert total == len(expected)
 
@@ -130,40 +94,40 @@ SORTS: dict[str, Callable[[Row, Row], float]] = {
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("closed", [False, True])
 def test_candidates_come_in_the_order_asked_for_page_by_page(
-    world: World, client: httpx.Client, sort: str, closed: bool
+    world: World, world_api: httpx.Client, sort: str, closed: bool
 ) -> None:
     shown = world.visible()
     found = links(world, lambda _c, _o: True, now=not closed)
     found.sort(key=lambda c: (SORTS[sort](c, shown[c["from"]]), c["from"], c["localization"]))
-    edges, _ = pages(client, CANDIDATES, first=3, event=S1, sort=sort, closed=closed)
+    edges, _ = pages(world_api, CANDIDATES, first=3, event=S1, sort=sort, closed=closed)
     places = [(edge["node"]["object"]["key"], edge["node"]["localizationKey"]) for edge in edges]
     assert places == [(link["from"], link["localization"]) for link in found]
 
 
 @pytest.mark.parametrize("when", [T0 + 1.5, T0 + 3.5, T0 + 7.0])
-def test_what_was_believed_at_a_time_is_what_was_open_then(world: World, client: httpx.Client, when: float) -> None:
+def test_what_was_believed_at_a_time_is_what_was_open_then(world: World, world_api: httpx.Client, when: float) -> None:
     expected = links(
         world,
         lambda c, _o: c["openedMjdTai"] <= when and (c["closedMjdTai"] is None or c["closedMjdTai"] > when),
         now=False,
     )
-    edges, total = pages(client, CANDIDATES, event=S1, asOf=when)
+    edges, total = pages(world_api, CANDIDATES, event=S1, asOf=when)
     assert [(e["node"]["object"]["key"], e["node"]["localizationKey"]) for e in edges] == [
         (link["from"], link["localization"]) for link in sorted(expected, key=by_log_l)
     ]
     assert total == len(expected) > 0
 
 
-def test_another_rule_set_and_a_least_probability_choose_candidates(world: World, client: httpx.Client) -> None:
+def test_another_rule_set_and_a_least_probability_choose_candidates(world: World, world_api: httpx.Client) -> None:
     (other,) = links(world, lambda _c, _o: True, rules="paper-2020")
-    edges, _ = pages(client, CANDIDATES, event=S1, ruleSet="paper-2020")
+    edges, _ = pages(world_api, CANDIDATES, event=S1, ruleSet="paper-2020")
     assert [edge["node"]["object"]["key"] for edge in edges] == [other["from"]]
 
     def probability(link: Row) -> float:
         return 0.2 * math.exp(link["logL"]) / (0.8 + 0.2 * math.exp(6.0))
 
     expected = [link for link in sorted(links(world, lambda _c, _o: True), key=by_log_l) if probability(link) > 0.02]
-    edges, _ = pages(client, CANDIDATES, event=S1, least=0.02)
+    edges, _ = pages(world_api, CANDIDATES, event=S1, least=0.02)
     assert [edge["node"]["object"]["key"] for edge in edges] == [link["from"] for link in expected]
     assert expected
 
@@ -191,10 +155,10 @@ query ($first: Int!, $after: String, $kind: EventKind, $state: EventState, $from
     ],
 )
 def test_events_that_pass_a_filter_are_those_found_by_looking_at_each(
-    world: World, client: httpx.Client, arguments: Row, passes: Callable[[World, Row], bool]
+    world: World, world_api: httpx.Client, arguments: Row, passes: Callable[[World, Row], bool]
 ) -> None:
     expected = [e["key"] for e in sorted(world.events, key=lambda e: -e["t0MjdTai"]) if passes(world, e)]
-    edges, total = pages(client, EVENTS_QUERY, first=1, **arguments)
+    edges, total = pages(world_api, EVENTS_QUERY, first=1, **arguments)
     assert [edge["node"]["key"] for edge in edges] == expected
     assert total == len(expected) > 0
 
@@ -222,22 +186,22 @@ OBJECT_FILTERS: list[tuple[Row, Callable[[World, Row], bool]]] = [
 
 @pytest.mark.parametrize(("arguments", "passes"), OBJECT_FILTERS)
 def test_objects_that_pass_a_filter_are_those_found_by_looking_at_each(
-    world: World, client: httpx.Client, arguments: Row, passes: Callable[[World, Row], bool]
+    world: World, world_api: httpx.Client, arguments: Row, passes: Callable[[World, Row], bool]
 ) -> None:
     expected = sorted(key for key, row in world.visible().items() if passes(world, row))
-    edges, total = pages(client, OBJECTS, first=7, **arguments)
+    edges, total = pages(world_api, OBJECTS, first=7, **arguments)
     assert [edge["node"]["key"] for edge in edges] == expected
     assert total == len(expected) > 0
 
 
 def test_a_filter_that_few_pass_looks_at_a_bounded_number_and_says_how_far(
-    world: World, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    world: World, world_api: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("asterism.graph.list_reader.MAX_SCAN", 5)
-    page = ask(client, OBJECTS, first=50, where={"brighterThan": 18.0})["page"]
+    page = ask(world_api, OBJECTS, first=50, where={"brighterThan": 18.0})["page"]
     assert len(page["edges"]) <= 5 < MAX_SCAN
     assert page["pageInfo"]["hasNextPage"]
-    edges, _ = pages(client, OBJECTS, first=50, where={"brighterThan": 18.0})
+    edges, _ = pages(world_api, OBJECTS, first=50, where={"brighterThan": 18.0})
     assert [edge["node"]["key"] for edge in edges] == sorted(
         k for k, o in world.visible().items() if o["lastMag"] <= 18
     )
@@ -252,7 +216,7 @@ query ($first: Int!, $after: String, $radius: Float!, $from: Float, $to: Float) 
 
 @pytest.mark.parametrize("span", [(None, None), (T0 + 25, None), (None, T0), (T0 + 2, T0 + 4)])
 def test_a_cone_with_a_span_of_time_holds_what_looking_at_each_object_finds(
-    world: World, client: httpx.Client, span: tuple[float | None, float | None]
+    world: World, world_api: httpx.Client, span: tuple[float | None, float | None]
 ) -> None:
     radius = 3600.0
     found = []
@@ -262,7 +226,7 @@ def test_a_cone_with_a_span_of_time_holds_what_looking_at_each_object_finds(
         separation = float(np.degrees(np.arccos(cos)) * 3600)
         if separation <= radius and row["lastMjdTai"] >= (span[0] or 0) and row["firstMjdTai"] <= (span[1] or 1e9):
             found.append((separation, key))
-    edges, total = pages(client, CONE, radius=radius, first=2, **{"from": span[0], "to": span[1]})
+    edges, total = pages(world_api, CONE, radius=radius, first=2, **{"from": span[0], "to": span[1]})
     assert [edge["node"]["key"] for edge in edges] == [key for _, key in sorted(found)]
     assert total == len(found)
 
@@ -277,14 +241,14 @@ query ($first: Int!, $after: String, $event: ID!, $level: Float!, $where: Object
 @pytest.mark.parametrize("level", [0.3, 0.9])
 @pytest.mark.parametrize("first", [1, 5, 100])
 def test_a_region_holds_the_objects_whose_credible_level_is_below_its_own(
-    world: World, client: httpx.Client, level: float, first: int
+    world: World, world_api: httpx.Client, level: float, first: int
 ) -> None:
     levels = {key: float(CIRCLE.credible_level(row["ra"], row["dec"])) for key, row in world.visible().items()}
     expected = sorted((world.visible()[key]["hpx29"], key) for key, one in levels.items() if one < level)
-    edges, _ = pages(client, REGION, first=first, event=S1, level=level)
+    edges, _ = pages(world_api, REGION, first=first, event=S1, level=level)
     assert [edge["node"]["key"] for edge in edges] == [key for _, key in expected]
     assert [edge["level"] for edge in edges] == pytest.approx([levels[key] for _, key in expected])
-    narrow, _ = pages(client, REGION, event=S1, level=level, where={"lastFrom": T0 + 10})
+    narrow, _ = pages(world_api, REGION, event=S1, level=level, where={"lastFrom": T0 + 10})
     assert [e["node"]["key"] for e in narrow] == [k for _, k in expected if world.visible()[k]["lastMjdTai"] >= T0 + 10]
     assert len(expected) > 3
 
@@ -298,7 +262,7 @@ query ($first: Int!, $after: String, $from: Float, $to: Float) {
 
 @pytest.mark.parametrize("span", [(0.0, 1e9), (T0 + 5, T0 + 45)])
 def test_sources_of_several_surveys_are_those_with_a_public_object_of_each(
-    world: World, client: httpx.Client, span: tuple[float, float]
+    world: World, world_api: httpx.Client, span: tuple[float, float]
 ) -> None:
     shown = world.visible()
     members: dict[str, list[str]] = {}
@@ -311,177 +275,9 @@ def test_sources_of_several_surveys_are_those_with_a_public_object_of_each(
         return seen == {"ztf", "lsst"}
 
     expected = sorted(key for key, keys in members.items() if spans(keys))
-    edges, _ = pages(client, SHARED, first=3, **{"from": span[0], "to": span[1]})
+    edges, _ = pages(world_api, SHARED, first=3, **{"from": span[0], "to": span[1]})
     assert [edge["node"]["key"] for edge in edges] == expected
     for edge in edges:
         keys = [one["object"]["key"] for one in edge["node"]["objects"]]
         assert keys == sorted(members[edge["node"]["key"]])
     assert expected
-
-
-def candidate_id(link: Row) -> str:
-    places = (link["from"], link["to"], link["localization"], link["ruleSet"], repr(link["openedMjdTai"]))
-    return global_id("Candidate", "|".join(places))
-
-
-def test_every_node_is_found_again_by_its_id_and_hidden_ones_are_not(world: World, client: httpx.Client) -> None:
-    query = "query ($id: ID!) { node(id: $id) { __typename id permalink } }"
-    hidden_about = {row["key"] for row in world.objects if not row["public"]}
-    for label, rows in NODES.items():
-        for row in rows(world):
-            identity = global_id(label, row["key"])
-            hidden = row.get("public") is False or (label == "Annotation" and row.get("objectKey") in hidden_about)
-            expected = {"__typename": label, "id": identity, "permalink": f"/node/{identity}"}
-            assert ask(client, query, id=identity)["node"] == (None if hidden else expected), row["key"]
-    for link in world.links:
-        found = ask(client, query, id=candidate_id(link))["node"]
-        assert (found is None) is (link["from"] in hidden_about)
-    (one, two) = world.coincidences
-    for link in (one, two):
-        places = (link["from"], link["to"], link["firstLocalization"], link["secondLocalization"], link["ruleSet"])
-        assert ask(client, query, id=global_id("Coincidence", "|".join(places)))["node"]["__typename"] == "Coincidence"
-
-
-def test_each_belief_of_a_pair_has_an_id_of_its_own_that_finds_it_and_no_other(
-    neo4j_driver: Driver, world: World, client: httpx.Client
-) -> None:
-    shown = world.visible()
-    link = next(one for one in world.links if one["open"] and one["to"] == S1 and one["from"] in shown)
-    older = [(T0 + 0.125, 7.0), (T0 + 0.1 + 0.2, 8.0)]
-    create = (
-        "MATCH (o:Object {key: $link.from})-[c:CANDIDATE_FOR {localization: $link.localization, "
-        "ruleSet: $link.ruleSet, open: true}]->(e {key: $link.to}) UNWIND $older AS one "
-        "CREATE (o)-[n:CANDIDATE_FOR]->(e) SET n = properties(c), n.open = false, n.openedMjdTai = one[0], "
-        "n.logL = one[1], n.closedMjdTai = one[0] + 0.01, n.closedBecause = 'vetting', n.extra = true"
-    )
-    listed = """query ($event: ID!) { candidates(event: $event, includeClosed: true, first: 100) {
-      edges { node { id key logL open opened { mjdTai } object { key } localizationKey } } } }"""
-    query = "query ($id: ID!) { node(id: $id) { ... on Candidate { id key logL open opened { mjdTai } } } }"
-    with neo4j_driver.session() as session:
-        session.run(create, link=link, older=older).consume()
-    try:
-        nodes = [edge["node"] for edge in ask(client, listed, event=S1)["candidates"]["edges"]]
-        assert len({node["id"] for node in nodes}) == len(nodes)
-        beliefs = [
-            node
-            for node in nodes
-            if node["object"]["key"] == link["from"] and node["localizationKey"] == link["localization"]
-        ]
-        assert {(node["logL"], node["open"]) for node in beliefs} == {
-            (link["logL"], True),
-            *((log_l, False) for _, log_l in older),
-        }
-        for node in beliefs:
-            found = ask(client, query, id=node["id"])["node"]
-            assert found == {name: node[name] for name in ("id", "key", "logL", "open", "opened")}
-    finally:
-        with neo4j_driver.session() as session:
-            session.run("MATCH ()-[c:CANDIDATE_FOR {extra: true}]->() DELETE c").consume()
-
-
-@pytest.mark.parametrize("opened", [[], ["yesterday"], ["1.0", "2.0"]])
-def test_an_id_of_a_candidate_that_names_no_belief_is_refused(
-    world: World, client: httpx.Client, opened: list[str]
-) -> None:
-    link = world.links[0]
-    places = (link["from"], link["to"], link["localization"], link["ruleSet"], *opened)
-    variables = {"id": global_id("Candidate", "|".join(places))}
-    body = {"query": "query ($id: ID!) { node(id: $id) { id } }", "variables": variables}
-    (error,) = client.post("/graphql", json=body).json()["errors"]
-    assert error["extensions"]["code"] == "id.malformed"
-    assert "new answer" in error["extensions"]["hint"]
-
-
-def test_a_permalink_shows_the_node_as_json(world: World, client: httpx.Client) -> None:
-    found = client.get(f"/node/{global_id('Event', S1)}")
-    assert (found.status_code, found.json()["data"]["node"]["key"]) == (200, S1)
-    hidden = next(row["key"] for row in world.objects if not row["public"])
-    assert client.get(f"/node/{global_id('Object', hidden)}").status_code == 404
-    refused = client.get("/node/nonsense")
-    assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (400, "gql.argument")
-
-
-def test_evidence_on_an_object_is_what_was_written(world: World, client: httpx.Client) -> None:
-    query = """
-    query ($key: ID!) { object(key: $key) {
-      classification { key className } classifications(includeReplaced: true) { key }
-      matches { separationArcsec source { key } } host { source { key className objects { object { key } } } }
-      alerts(first: 2) { totalCount edges { node { key photometry { kind mag } } } } annotations { key }
-    } }"""
-    seen = {"class": 0, "host": 0, "annotations": 0}
-    for key in world.visible():
-        found = ask(client, query, key=key)["object"]
-        classes = [k["key"] for k in world.classes if k["objectKey"] == key]
-        assert [one["key"] for one in found["classifications"]] == classes[::-1]
-        assert (found["classification"] or {}).get("className") == world.current_class(key)
-        assert [one["source"]["key"] for one in found["matches"]] == [
-            m["to"] for m in world.matches if m["from"] == key
-        ]
-        host = world.host_of(key)
-        assert (found["host"] or {"source": {"key": None}})["source"]["key"] == host
-        if host:
-            others = {m["from"] for m in world.matches if m["to"] == host} & set(world.visible())
-            assert {one["object"]["key"] for one in found["host"]["source"]["objects"]} == others
-        assert found["alerts"]["totalCount"] == 3
-        assert found["alerts"]["edges"][0]["node"]["photometry"] == {"kind": "DIFFERENCE_DETECTION", "mag": 22.0}
-        said = [n["key"] for n in world.annotations if n["objectKey"] == key]
-        assert [one["key"] for one in found["annotations"]] == said[::-1]
-        seen["class"] += bool(classes)
-        seen["host"] += host is not None
-        seen["annotations"] += bool(said)
-    assert all(seen.values())
-
-
-def test_what_was_said_of_an_event_and_its_candidate_is_shown_but_not_of_hidden_ones(
-    world: World, client: httpx.Client
-) -> None:
-    query = """
-    query ($key: ID!) { event(key: $key) {
-      annotations { key text author created { mjdTai } }
-      candidates(first: 100) { edges { node { object { key } vettingHistory { key state text } annotations { key } } } }
-    } }"""
-    event = ask(client, query, key=S1)["event"]
-    shown = set(world.visible()) | {None}
-    said = [n for n in world.annotations if n["eventKey"] == S1 and n["objectKey"] in shown][::-1]
-    assert [one["key"] for one in event["annotations"]] == [n["key"] for n in said]
-    assert len(said) < len([n for n in world.annotations if n["eventKey"] == S1])
-    about = {n["objectKey"] for n in said}
-    for edge in event["candidates"]["edges"]:
-        node = edge["node"]
-        mine = [n for n in said if n["objectKey"] == node["object"]["key"]]
-        assert [one["key"] for one in node["annotations"]] == [n["key"] for n in mine]
-        assert [one["state"] for one in node["vettingHistory"]] == [n["state"] for n in mine if n["kind"] == "vetting"]
-        about.discard(node["object"]["key"])
-    assert about == {None}, "every one was met"
-
-
-@pytest.mark.parametrize("closed", [False, True])
-def test_coincidences_of_an_event_are_shown_from_both_sides(world: World, client: httpx.Client, closed: bool) -> None:
-    query = """
-    query ($key: ID!, $closed: Boolean!) { event(key: $key) { coincidences(includeClosed: $closed) {
-      first { key } second { key } logOdds farHz open chain localizationKeys } } }"""
-    expected = [
-        {
-            "first": {"key": one["from"]},
-            "second": {"key": one["to"]},
-            "logOdds": one["logOdds"],
-            "farHz": one["farHz"],
-            "open": one["open"],
-            "chain": one["chain"],
-            "localizationKeys": [one["firstLocalization"], one["secondLocalization"]],
-        }
-        for one in world.coincidences
-        if one["open"] or closed
-    ]
-    for key in (EVENTS[0], EVENTS[2]):
-        assert ask(client, query, key=key, closed=closed)["event"]["coincidences"] == expected
-    assert ask(client, query, key=EVENTS[1], closed=closed)["event"]["coincidences"] == []
-
-
-def test_statistics_count_what_was_written(world: World, client: httpx.Client) -> None:
-    query = "{ statistics { objects alerts reconciliation { packetsIn } notices { listening deliveries } } sequence }"
-    found = ask(client, query)
-    assert found["statistics"]["objects"] == str(len(world.objects))
-    assert found["statistics"]["alerts"] == str(len(world.alerts))
-    assert found["statistics"]["notices"]["listening"] is False
-    assert int(found["sequence"]) > 0

@@ -48,7 +48,7 @@ BACKLOG = 2 * BATCH
 SHARE = 0.93
 """Of that rate, what is then offered."""
 FILLED = 1_000_000
-"""Alerts in the graph before a soak, about 830 bytes each."""
+"""Alerts in the graph before a soak, some 820 bytes each."""
 _START_SECONDS = 240.0
 _NEEDED_BYTES = 16_000_000_000
 _numbers = count()

@@ -13,6 +13,9 @@ LOOK_SECONDS = 0.2
 """How often it is asked whether something is urgent [s]."""
 PAUSE_SHARE = 4.0
 """Least pause between two rounds, in rounds."""
+LONGEST_PAUSE_SECONDS = 30.0
+"""Longest pause for the sake of others [s]. Without it a long round makes a long pause, in which more comes together,
+which makes a longer round: the work would fall behind for ever."""
 
 _log = get_logger("rounds")
 
@@ -25,9 +28,9 @@ def repeat(
 ) -> None:
     """Do rounds of work until `stop` is set, with a pause [s] before each.
 
-    The pause is at least `PAUSE_SHARE` times as long as the last round took: what follows a stream must leave it most
-    of the machine. When `urgent` says so it ends early, but is still as long as the last round, or `pause_s` if that is
-    less.
+    The pause is at least `PAUSE_SHARE` times as long as the last round took, up to `LONGEST_PAUSE_SECONDS`: what
+    follows a stream must leave it most of the machine. When `urgent` says so it ends early, but is still as long as
+    the last round, or `pause_s` if that is less.
 
     An error of ours, such as a database that went away, is logged and puts the work off to the next round.
     """
@@ -39,7 +42,7 @@ def repeat(
         except AsterismError as error:
             _log.error("round put off", code=error.code, reason=error.message)
         took = time.monotonic() - started
-        pause = max(pause_s, PAUSE_SHARE * took)
+        pause = max(pause_s, min(PAUSE_SHARE * took, LONGEST_PAUSE_SECONDS))
 
 
 def _waited(stop: threading.Event, least: float, pause: float, urgent: Callable[[], bool] | None) -> bool:

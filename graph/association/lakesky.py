@@ -84,11 +84,12 @@ class LakeSky:
             self._add_matches(self._lake.side_rows(CATALOGUE_MATCHES, _MATCHED, ds.field("class").is_valid()))
             self._read = True
         elif new:
-            for window in new:
-                self._add(self._lake.detections_of(window, _READ))
-                matches = self._lake.side_table(CATALOGUE_MATCHES, window, _MATCHED.names)
-                if matches is not None:
-                    self._add_matches(matches.filter(ds.field("class").is_valid()))
+            # All windows at once: sorting in takes as long for many as for one, and longer the more the lake holds.
+            self._add(pa.concat_tables(self._lake.detections_of(window, _READ) for window in new))
+            tables = (self._lake.side_table(CATALOGUE_MATCHES, window, _MATCHED.names) for window in new)
+            matches = [table.filter(ds.field("class").is_valid()) for table in tables if table is not None]
+            if matches:
+                self._add_matches(pa.concat_tables(matches))
         else:
             return
         self._objects = self._observed = None

@@ -6,8 +6,8 @@ Each part is one command, ``python -m benchmarks.b3 --part PART`` (``make bench 
   that rate is offered for ten minutes, come what may. The rate counts if the lag did not grow.
 - ``bare``: the same without the archive. ``lsst``: the same for LSST packets.
 - ``latency``: 333 alerts/s; from Kafka's timestamp of every alert to the moment its batch was finished, which is after
-  it could be read in the graph. ``soak``: an hour of it, into a graph that holds a million alerts: more than the page
-  cache of Neo4j, which otherwise grows with the graph until it is full.
+  it could be read in the graph; and how old the links got meanwhile. ``soak``: an hour of it, into a graph that holds a
+  million alerts: more than the page cache of Neo4j, which otherwise grows with the graph until it is full.
 - ``prefilled``: runs into an empty graph and into one with ten times the alerts of a run, in turns.
 - ``peak``: 40,000 alerts of one visit published as fast as Kafka takes them.
 - ``stages``: CPU time of every stage, measured on its own in one process.
@@ -40,6 +40,7 @@ from benchmarks.harness import Bench
 from benchmarks.packet_pool import ALERTS_PER_OBJECT, CATALOGUED, Pool, Sky
 from benchmarks.processes import Watched
 from benchmarks.publisher import PARTITIONS, RETENTION_BYTES, Publisher, publishing
+from benchmarks.rounds_watched import RoundsWatched
 
 BATCH = 10_000
 """Most packets of a batch, of the setting ``max_packets_per_batch``."""
@@ -211,9 +212,12 @@ def latency(bench: Bench, folder: Path, seconds: float | None = None, filled: in
         running = exits.enter_context(lane(stack, settings, "ztf", sky, 0))
         offer(running, rate, warm_up)
         before, batches = running.watched.cpu(), len(running.ledger.batches)
-        lags = offer(running, rate, seconds)
+        with RoundsWatched(settings) as rounds:
+            lags = offer(running, rate, seconds)
         used = running.watched.cpu()
         drained(running)
+        bench.state("links_age_median", statistics.median(rounds.ages), "s")
+        bench.state("links_age_largest", max(rounds.ages), "s")
         took = sorted(_latencies(settings, running.ledger.batches[batches:]))
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("largest", 1.0)):
             bench.state(name, took[min(len(took) - 1, int(share * len(took)))], "s")

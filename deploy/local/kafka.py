@@ -84,6 +84,7 @@ class KafkaService:
             self.folder / "java.args",
             [
                 *_JVM,
+                f"-Xms{self.heap}",
                 f"-Xmx{self.heap}",
                 f"-Dlog4j2.configurationFile={logging}",
                 f"-XX:ErrorFile={self.folder}/logs/crash.log",

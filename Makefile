@@ -19,6 +19,7 @@ test: lint ## Lint and every test but the long ones, with real Neo4j, Kafka and 
 
 lint: typing ## Style, types and the direction of imports
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy -p asterism
 	cd .typing && ../$(BIN)/lint-imports --config ../pyproject.toml
 

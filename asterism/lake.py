@@ -110,9 +110,7 @@ class Lake:
         found = {path.parent.name for path in self.root.glob("*/*.parquet") if not path.name.startswith(".")}
         return sorted(found - {"dead_letters"})
 
-    def side_rows(
-        self, table: str, schema: pa.Schema | None = None, where: ds.Expression | None = None
-    ) -> pa.Table:
+    def side_rows(self, table: str, schema: pa.Schema | None = None, where: ds.Expression | None = None) -> pa.Table:
         """Return a side table of all windows; with the schema of its files if none is given."""
         folder = self.root / table
         if schema is not None and not folder.is_dir():

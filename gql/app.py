@@ -78,9 +78,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         )
 
     @override
-    async def get_context(
-        self, request: Request | WebSocket, response: Response | WebSocket
-    ) -> RequestContext:
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> RequestContext:
         """Return a context of its own for each request."""
         state = request.app.state
         address = request.client.host if request.client else ""

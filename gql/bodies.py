@@ -32,9 +32,7 @@ def refusal_of(error: Exception) -> JSONResponse:
         return refusal(error, 400)
     message, extensions = masked_error(error)
     status = 503 if extensions["code"] in UNAVAILABLE else 500
-    return JSONResponse(
-        {"data": None, "errors": [{"message": message, "extensions": extensions}]}, status_code=status
-    )
+    return JSONResponse({"data": None, "errors": [{"message": message, "extensions": extensions}]}, status_code=status)
 
 
 async def refuse(_request: Request, error: Exception) -> Response:

@@ -60,9 +60,7 @@ def decode_cursor(name: str, cursor: str | None) -> Position | None:
     if cursor is None:
         return None
     if len(cursor) > _MAX_CURSOR:
-        raise CursorError(
-            f"the cursor has {len(cursor)} characters, none of ours has more than {_MAX_CURSOR}"
-        )
+        raise CursorError(f"the cursor has {len(cursor)} characters, none of ours has more than {_MAX_CURSOR}")
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         document = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
@@ -100,9 +98,7 @@ class PageInfo:
     """Where a page ends."""
 
     has_next_page: bool = strawberry.field(description="There is another page behind endCursor.")
-    end_cursor: str | None = strawberry.field(
-        description="Pass as after to get the next page; null for an empty page."
-    )
+    end_cursor: str | None = strawberry.field(description="Pass as after to get the next page; null for an empty page.")
 
 
 @strawberry.type(description="A row of a page.")

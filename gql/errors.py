@@ -345,9 +345,7 @@ def _masked(cause: BaseException) -> _Shown:
     reference = secrets.token_hex(6)
     code = cause.code if isinstance(cause, AsterismError) else InternalError.code
     _log.error("request failed", code=code, reference=reference, exc_info=cause)
-    return _Shown(
-        f"the request failed on our side (reference {reference})", {"code": code, "hint": InternalError.hint}
-    )
+    return _Shown(f"the request failed on our side (reference {reference})", {"code": code, "hint": InternalError.hint})
 
 
 def _root_cause(error: GraphQLError) -> BaseException:

@@ -48,9 +48,7 @@ async def search_events(
 ) -> Connection[Event] | None:
     """Return a page of events, newest first."""
     if mjd_from is not None and mjd_to is not None and mjd_from > mjd_to:
-        raise ArgumentError(
-            f"mjdFrom {mjd_from} is after mjdTo {mjd_to}", hint="give the earlier bound as mjdFrom"
-        )
+        raise ArgumentError(f"mjdFrom {mjd_from} is after mjdTo {mjd_to}", hint="give the earlier bound as mjdFrom")
     size = page_size(first)
     search = EventSearch(
         standing.value,

@@ -68,9 +68,7 @@ class Shape:
 
 def measure(document: DocumentNode) -> Shape:
     """Return the shape of all operations of a document; time is linear in its length."""
-    fragments = {
-        node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
-    }
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     known: dict[str, Shape] = {}
     shape = Shape()
     for node in document.definitions:
@@ -163,7 +161,5 @@ class RowBudget:
             If fewer are left.
         """
         if rows > self.left:
-            raise TooCostlyError(
-                f"the query asks for up to {rows} rows more where {self.left} of {MAX_ROWS} are left"
-            )
+            raise TooCostlyError(f"the query asks for up to {rows} rows more where {self.left} of {MAX_ROWS} are left")
         self.left -= rows

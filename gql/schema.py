@@ -103,9 +103,7 @@ class Query:
     tagged: Connection[Entry] | None = strawberry.field(
         resolver=find_tagged, description="What carries a tag now, whoever gave it."
     )
-    statistics: Statistics | None = strawberry.field(
-        resolver=read_statistics, description="How much is in the graph."
-    )
+    statistics: Statistics | None = strawberry.field(resolver=read_statistics, description="How much is in the graph.")
     sequence: Int64 | None = strawberry.field(
         resolver=read_sequence,
         description="Number of the last change of any event: read it, then what you need, then subscribe after it.",
@@ -120,9 +118,7 @@ class Schema(strawberry.Schema):
     """A schema whose errors carry a code and no internals, and whose answers are given in time."""
 
     @override
-    def process_errors(
-        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
-    ) -> None:
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Replace the errors by what the client may see, in place: Strawberry sends this very list."""
         errors[:] = public_errors(errors)
 

@@ -40,9 +40,7 @@ class ConeConnection(Counted):
     page_info: PageInfo
 
 
-def checked_cone(
-    ra: float, dec: float, radius_arcsec: float, mjd_from: float | None, mjd_to: float | None
-) -> Cone:
+def checked_cone(ra: float, dec: float, radius_arcsec: float, mjd_from: float | None, mjd_to: float | None) -> Cone:
     """Return a cone after making sure that it is one.
 
     Raises
@@ -60,9 +58,7 @@ def checked_cone(
             hint=f"give a radius above 0 and up to {MAX_RADIUS_ARCSEC:g} arcsec; tile larger regions",
         )
     if mjd_from is not None and mjd_to is not None and mjd_from > mjd_to:
-        raise ArgumentError(
-            f"mjdFrom {mjd_from} is after mjdTo {mjd_to}", hint="give the earlier bound as mjdFrom"
-        )
+        raise ArgumentError(f"mjdFrom {mjd_from} is after mjdTo {mjd_to}", hint="give the earlier bound as mjdFrom")
     return Cone(ra, dec, radius_arcsec, mjd_from, mjd_to)
 
 

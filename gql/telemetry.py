@@ -28,9 +28,7 @@ class RequestTimer(SchemaExtension):
     def _operation(self) -> str:
         context = self.execution_context
         operation = (
-            get_operation_ast(context.graphql_document, context.operation_name)
-            if context.graphql_document
-            else None
+            get_operation_ast(context.graphql_document, context.operation_name) if context.graphql_document else None
         )
         nodes = operation.selection_set.selections if operation is not None else ()
         names = {node.name.value for node in nodes if isinstance(node, FieldNode)}

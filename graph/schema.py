@@ -163,8 +163,7 @@ def _refuse_foreign(tx: ManagedTransaction) -> None:
 
 def _stamp(tx: ManagedTransaction) -> None:
     tx.run(
-        "MERGE (f:Asterism {key: 'format'}) "
-        "ON CREATE SET f.kind = 'graph', f.version = $version, f.restricted = false",
+        "MERGE (f:Asterism {key: 'format'}) ON CREATE SET f.kind = 'graph', f.version = $version, f.restricted = false",
         version=VERSIONS["graph"],
     ).consume()
     find_restricted(tx)

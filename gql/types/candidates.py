@@ -98,12 +98,8 @@ class Candidate(Node):
         description="That it is the counterpart, given all candidates and the prior q of the event; null for "
         "a closed link, a retracted event, and until the event is scored under the link's localization"
     )
-    probability_low: float | None = strawberry.field(
-        description=f"The same for a prior of q / {PRIOR_FACTOR:g}"
-    )
-    probability_high: float | None = strawberry.field(
-        description=f"The same for a prior of {PRIOR_FACTOR:g} q"
-    )
+    probability_low: float | None = strawberry.field(description=f"The same for a prior of q / {PRIOR_FACTOR:g}")
+    probability_high: float | None = strawberry.field(description=f"The same for a prior of {PRIOR_FACTOR:g} q")
     log_l: float = strawberry.field(
         description="Natural logarithm of the likelihood ratio of counterpart to unrelated object"
     )
@@ -111,9 +107,7 @@ class Candidate(Node):
     level: float | None = strawberry.field(
         description="Smallest credible level of the localization that holds the object, 0 .. 1"
     )
-    searched_area_deg2: float | None = strawberry.field(
-        description="Area of everything at least as dense [deg2]"
-    )
+    searched_area_deg2: float | None = strawberry.field(description="Area of everything at least as dense [deg2]")
     delay_days: float | None = strawberry.field(
         description="First detection minus time of the event [d]; negative before it"
     )
@@ -254,11 +248,7 @@ def candidate_page(
         Counts them all.
     """
     name = candidates_name(event.key, min_probability, search)
-    kept = [
-        row
-        for row in rows
-        if min_probability is None or _reaches(posterior(event.row, row[0]), min_probability)
-    ]
+    kept = [row for row in rows if min_probability is None or _reaches(posterior(event.row, row[0]), min_probability)]
     edges = [
         Edge[Candidate](
             cursor=encode_cursor(name, Position(place, row.key, belief)),

@@ -61,16 +61,12 @@ async def _notices(root: strawberry.Parent[Event], info: Info[RequestContext, No
     return [notice_of(row) for row in await info.context.notices.load(root.key)]
 
 
-async def _localizations(
-    root: strawberry.Parent[Event], info: Info[RequestContext, None]
-) -> list[Localization]:
+async def _localizations(root: strawberry.Parent[Event], info: Info[RequestContext, None]) -> list[Localization]:
     rows = await info.context.localizations.load(root.key)
     return [localization_of(row, notice) for row, notice in rows]
 
 
-async def _localization(
-    root: strawberry.Parent[Event], info: Info[RequestContext, None]
-) -> Localization | None:
+async def _localization(root: strawberry.Parent[Event], info: Info[RequestContext, None]) -> Localization | None:
     rows = await info.context.localizations.load(root.key)
     return next((localization_of(row, notice) for row, notice in rows if row.current), None)
 
@@ -128,12 +124,8 @@ class Event(Node):
     retracted: Instant | None = strawberry.field(
         description="When it was retracted; null also where the retraction has no date (see state)"
     )
-    rule_set: str | None = strawberry.field(
-        description="Rule set its candidates were last scored with; null before"
-    )
-    scored_localization_key: strawberry.ID | None = strawberry.field(
-        description="Localization they were scored with"
-    )
+    rule_set: str | None = strawberry.field(description="Rule set its candidates were last scored with; null before")
+    scored_localization_key: strawberry.ID | None = strawberry.field(description="Localization they were scored with")
     n_candidates: int | None = strawberry.field(
         description="Linked candidates, restricted objects counted too; null before scoring"
     )
@@ -208,9 +200,7 @@ async def candidates_of(
     page = CandidatePage(event.key, least, search, behind)
     rows = await context.candidates.load(CandidatesAsked(page, size + 1))
     whole = CandidatePage(event.key, least, search)
-    return candidate_page(
-        event, rows, size, min_probability, search, lambda: context.candidate_counts.load(whole)
-    )
+    return candidate_page(event, rows, size, min_probability, search, lambda: context.candidate_counts.load(whole))
 
 
 def event_of(row: EventRow) -> Event:
@@ -236,9 +226,7 @@ def event_of(row: EventRow) -> Event:
         last_issued=instant(row.last_issued_mjd_tai),
         retracted=instant(row.retracted_mjd_tai),
         rule_set=row.rule_set,
-        scored_localization_key=None
-        if row.scored_localization is None
-        else strawberry.ID(row.scored_localization),
+        scored_localization_key=None if row.scored_localization is None else strawberry.ID(row.scored_localization),
         n_candidates=row.n_candidates,
         n_overflow=row.n_overflow,
         q=row.q,

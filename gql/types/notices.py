@@ -77,9 +77,7 @@ class Localization(Node):
     )
     dec: float | None = strawberry.field(description="declination of the same, ICRS [deg]")
     radius_deg: float | None = strawberry.field(description="Error radius as published [deg]")
-    containment: float | None = strawberry.field(
-        description="Probability inside radiusDeg; null if not documented"
-    )
+    containment: float | None = strawberry.field(description="Probability inside radiusDeg; null if not documented")
     systematic_included: bool | None = strawberry.field(
         description="radiusDeg covers systematic errors; null if not documented"
     )

@@ -109,17 +109,11 @@ class Object(Node):
     last_alert_key: strawberry.ID | None = strawberry.field(description="Key of the latest alert")
     last_band: str | None = strawberry.field(description="Band of the latest alert")
     last_mag: float | None = strawberry.field(description="AB magnitude of |flux| of the latest alert [mag]")
-    last_flux: float | None = strawberry.field(
-        description="Signed PSF difference flux of the latest alert [nJy]"
-    )
+    last_flux: float | None = strawberry.field(description="Signed PSF difference flux of the latest alert [nJy]")
     n_detections: int | None = strawberry.field(description="The survey's own count of detections")
-    brightest_mag: float | None = strawberry.field(
-        description="Brightest AB magnitude of a positive detection [mag]"
-    )
+    brightest_mag: float | None = strawberry.field(description="Brightest AB magnitude of a positive detection [mag]")
 
-    alerts: Connection[Alert] = strawberry.field(
-        resolver=_alerts, description="Its alerts in the graph, newest first."
-    )
+    alerts: Connection[Alert] = strawberry.field(resolver=_alerts, description="Its alerts in the graph, newest first.")
     same_as: SameAs | None = strawberry.field(
         resolver=_same_as,
         description="The source of the sky it belongs to, across surveys; null if none is known.",
@@ -142,11 +136,9 @@ class Object(Node):
         resolver=_annotations,
         description=f"What was said of it, also as a candidate, the newest first, at most {MAX_ANNOTATIONS}.",
     )
-    candidate_for: list[Annotated[Candidate, strawberry.lazy("asterism.gql.types.candidates")]] = (
-        strawberry.field(
-            resolver=_candidate_for,
-            description=f"Its links to events, the newest event first, at most {MAX_EVENTS}.",
-        )
+    candidate_for: list[Annotated[Candidate, strawberry.lazy("asterism.gql.types.candidates")]] = strawberry.field(
+        resolver=_candidate_for,
+        description=f"Its links to events, the newest event first, at most {MAX_EVENTS}.",
     )
 
 
@@ -154,9 +146,7 @@ class Object(Node):
 class SameAs:
     """An object belongs to a source."""
 
-    separation_arcsec: float | None = strawberry.field(
-        description="Distance of the object from the source [arcsec]"
-    )
+    separation_arcsec: float | None = strawberry.field(description="Distance of the object from the source [arcsec]")
     source: Source
 
 
@@ -177,9 +167,7 @@ class Source(Node):
 class Member:
     """An object of a source."""
 
-    separation_arcsec: float | None = strawberry.field(
-        description="Distance of the object from the source [arcsec]"
-    )
+    separation_arcsec: float | None = strawberry.field(description="Distance of the object from the source [arcsec]")
     object: Object
 
 

@@ -68,10 +68,7 @@ class Notices:
 
 async def _by_survey(info: Info[RequestContext, None]) -> list[SurveyStatistics]:
     counts = await info.context.readers.objects.survey_counts(SURVEYS)
-    return [
-        SurveyStatistics(survey=row.survey, objects=Int64(row.objects), alerts=Int64(row.alerts))
-        for row in counts
-    ]
+    return [SurveyStatistics(survey=row.survey, objects=Int64(row.objects), alerts=Int64(row.alerts)) for row in counts]
 
 
 async def _reconciliation(info: Info[RequestContext, None]) -> Reconciliation | None:
@@ -119,9 +116,7 @@ def _counts(values: dict[str, int]) -> list[NamedCount]:
     return [NamedCount(name=name, count=Int64(count)) for name, count in sorted(values.items())]
 
 
-@strawberry.type(
-    description="How much is in the graph. Numbers only: alerts of restricted programmes are counted too."
-)
+@strawberry.type(description="How much is in the graph. Numbers only: alerts of restricted programmes are counted too.")
 class Statistics:
     """How much is in the graph."""
 
@@ -142,6 +137,4 @@ class Statistics:
 async def read_statistics(info: Info[RequestContext, None]) -> Statistics | None:
     """Return the totals."""
     totals = await info.context.readers.objects.totals()
-    return Statistics(
-        objects=Int64(totals.objects), alerts=Int64(totals.alerts), sources=Int64(totals.sources)
-    )
+    return Statistics(objects=Int64(totals.objects), alerts=Int64(totals.alerts), sources=Int64(totals.sources))

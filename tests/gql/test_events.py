@@ -101,8 +101,7 @@ class TestEvents:
         old, new = night.links[SUPEREVENT][0].localization, night.links[SUPEREVENT][-1].localization
         plain = {"mission": "lvk", "stage": "update", "isRetraction": False, "channels": ["vtp"], "conflict": False}
         assert event["notices"] == [
-            plain
-            | {"ivorn": ivorn, "issued": {"mjdTai": T0 + number}, "received": {"mjdTai": T0 + number + 0.01}}
+            plain | {"ivorn": ivorn, "issued": {"mjdTai": T0 + number}, "received": {"mjdTai": T0 + number + 0.01}}
             for number, ivorn in ((2, "ivo://gwnet/LVC#S1-2"), (1, None))
         ]
         circle = {"kind": "circle", "ra": 150.0, "dec": 2.0, "radiusDeg": 5.0, "containment": 0.9}

@@ -11,7 +11,10 @@ from asterism.lake import Lake
 
 
 class LedgerTail:
-    """Names the delivery windows of batches that finished, or were repeated, since the last call; of all at first.
+    """Names the delivery windows of batches that finished, or were repeated, since the last call.
+
+    At first those of all: whoever begins by reading the lake whole lets them be (`skip`), for window by window it takes
+    hours where there are many nights.
 
     A ledger grows by a file a batch, and is looked at in every round: names and inodes, which a listing has, tell which
     files are new without touching the others. A batch that is repeated replaces its file, hence its inode.
@@ -31,6 +34,10 @@ class LedgerTail:
         for path, inode in self._new_files():
             yield from json.loads(Path(path).read_text(encoding="utf-8"))["windows"]
             self._seen[path] = inode
+
+    def skip(self) -> None:
+        """Take everything that is there as seen."""
+        self._seen.update(self._new_files())
 
     def _new_files(self) -> list[tuple[str, int]]:
         """Return path and inode of the files that are not the ones seen, oldest first."""

@@ -24,6 +24,7 @@ from asterism.settings import Settings
 _OBJECTS = 1000
 """Objects classified at once."""
 
+_IN_REGION = pa.schema([("objectKey", pa.string())])
 _CURVE = RiseFade.inputs
 _ALERTS = (
     "UNWIND $keys AS key MATCH (:Object {key: key})-[:HAS_ALERT]->(a:Alert) "
@@ -42,6 +43,8 @@ def catalogue_matches(settings: Settings, alerts: pa.Table) -> pa.Table | None:
 class Classifier:
     """Classifies the objects that alerts in an event's region belong to, behind the stream.
 
+    Its first round takes in the lake as it is, the others the windows of batches that finished since.
+
     Parameters
     ----------
     driver : neo4j.Driver
@@ -57,6 +60,7 @@ class Classifier:
         self._tail = LedgerTail(self._lake)
         self._watched: set[str] = set()
         self._waiting: set[str] = set()
+        self._begun = False
 
     def round(self) -> int:
         """Classify what batches touched since the last round; return the number of objects.
@@ -65,6 +69,8 @@ class Classifier:
         window: so its class follows from its alerts, not from how they were cut into batches. What an error left undone
         is done in the next round.
         """
+        if not self._begun:
+            self._begin()
         for window in self._tail.new_windows():
             rows = self._lake.side_table(REGION_MATCHES, window, ["objectKey"])
             self._watched.update([] if rows is None else rows["objectKey"].drop_null().to_pylist())
@@ -77,6 +83,14 @@ class Classifier:
             write_classifications(self._driver, RiseFade().run(curves), database=self._database)
         self._waiting.difference_update(done)
         return len(done)
+
+    def _begin(self) -> None:
+        """Take in the whole lake: every object that was in a region has alerts to be classified by."""
+        self._tail.skip()
+        rows = self._lake.side_rows(REGION_MATCHES, _IN_REGION)
+        self._watched.update(rows["objectKey"].drop_null().to_pylist())
+        self._waiting.update(self._watched)
+        self._begun = True
 
 
 def _light_curves(driver: Driver, database: str, keys: list[str]) -> pa.Table:

@@ -60,3 +60,16 @@ def test_what_was_seen_is_not_opened_again(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("asterism.ledger.json.loads", watched)
     assert list(tail.new_windows()) == ["new"]
     assert len(opened) == 1
+
+
+def test_what_was_skipped_is_seen_only_when_it_is_repeated(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    tail = LedgerTail(lake)
+    lake.write_ledger("alerts", "a", {"windows": ["a-1"]})
+    lake.write_ledger("alerts", "b", {"windows": ["b-1"]})
+    tail.skip()
+    assert list(tail.new_windows()) == []
+    lake.write_ledger("alerts", "c", {"windows": ["c-1"]})
+    assert list(tail.new_windows()) == ["c-1"]
+    lake.write_ledger("alerts", "a", {"windows": ["a-1"]})
+    assert list(tail.new_windows()) == ["a-1"]

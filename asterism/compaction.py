@@ -1,15 +1,16 @@
-"""Fewer files in the lake: the windows of a survey's night become one file.
+"""Fewer files in the lake: the windows of a survey's night become one file, side tables and ledger a few.
 
-A batch a second leaves tens of thousands of small files a night. The compact file holds every delivery once, ordered by
-window, and says in its metadata which rows each window gave, so that `asterism.lake.Lake.detections_of` still finds
-them. It appears by rename before what it replaces goes, and what goes is what was read: killed anywhere, nothing is
-lost, readers meet a delivery twice at most and count it once, and the next compaction ends in the same file. Files that
-batches write meanwhile stay for the next one.
+A batch a second leaves tens of thousands of small files a night. A compact file of detections holds every delivery
+once, ordered by window, and says in its metadata which rows each window gave, so that `asterism.lake.Lake` still finds
+them; one of a side table likewise, every window once. It appears by rename before what it replaces goes, and what goes
+is what was read: killed anywhere, nothing is lost, readers meet a delivery twice at most and count it once, and the
+next compaction ends in the same files. Files that batches write meanwhile stay for the next one. The ledger knows by
+itself how (`asterism.ledger`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from asterism.errors import LakeError
-from asterism.lake import Lake, compact_name, each_position_once, parts_of, write_table
+from asterism.lake import Lake, compact_name, each_position_once, is_compact, parts_of, write_table
+from asterism.ledger import compact_batches
+
+LARGE_BYTES = 64 << 20
+"""A compact file of a side table this large [bytes] is left alone: what comes later gets another one."""
+
+_Identity = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Compacted:
     nights : int
         Nights of a survey that were looked at.
     files_before, files_after : int
-        Files of detections.
+        Files of detections, side tables and ledger.
     bytes_before, bytes_after : int
         Their sizes [bytes].
     """
@@ -46,7 +53,8 @@ class Compacted:
 
 
 def compact(lake: Lake) -> Compacted:
-    """Put the detections of every survey and night into one file each; also beside a running application.
+    """Put the detections of every survey and night into one file each, side tables and ledger into few; also beside a
+    running application.
 
     Raises
     ------
@@ -54,23 +62,29 @@ def compact(lake: Lake) -> Compacted:
         If a file cannot be read or written; compacting again goes on.
     """
     nights = sorted((lake.root / "detections").glob("survey=*/night=*"))
-    before = [_sizes(folder) for folder in nights]
+    tables = [lake.root / name for name in lake.side_tables()]
+    ledgers = sorted(lake.ledger_root.glob("*/"))
+    folders = [*nights, *tables, *ledgers]
+    before = [_sizes(folder) for folder in folders]
     for folder in nights:
-        _compact(folder)
-    after = [_sizes(folder) for folder in nights]
+        _compact_detections(folder)
+    for folder in tables:
+        _compact_side_table(folder)
+    for folder in ledgers:
+        compact_batches(folder)
+    after = [_sizes(folder) for folder in folders]
     return Compacted(
         len(nights), sum(map(len, before)), sum(map(len, after)), sum(map(sum, before)), sum(map(sum, after))
     )
 
 
-def _compact(folder: Path) -> None:
-    """Put the files of one folder into one."""
+def _compact_detections(folder: Path) -> None:
+    """Put the files of a night into one."""
     files = _files(folder)
     if len(files) < 2:
         return
-    read = [(path, _identity(path)) for path in files]
     windows: dict[str, list[pa.Table]] = {}
-    for path in files:  # a window's own file, written again since, comes before what an earlier compaction kept of it
+    for path, _ in files:  # a window's own file, written again since, comes before what a compact file kept of it
         for window, rows in _windows(path):
             windows.setdefault(window, []).append(rows)
     names = sorted(windows)
@@ -83,8 +97,27 @@ def _compact(folder: Path) -> None:
     counts = dict.fromkeys(names, 0)
     for entry in rows.group_by("window").aggregate([([], "count_all")]).to_pylist():
         counts[names[entry["window"]]] = entry["count_all"]
+    _replace(folder, files, rows.drop_columns(["window"]), counts)
+
+
+def _compact_side_table(folder: Path) -> None:
+    """Put the files of a side table into one, but for those that are large already."""
+    files = [(path, identity) for path, identity in _files(folder) if identity[2] < LARGE_BYTES]
+    if len(files) < 2:
+        return
+    windows: dict[str, pa.Table] = {}
+    for path, _ in files:
+        for window, rows in _windows(path):
+            windows.setdefault(window, rows)
+    names = sorted(windows)
+    rows = pa.concat_tables((windows[name] for name in names), promote_options="default")
+    _replace(folder, files, rows, {name: windows[name].num_rows for name in names})
+
+
+def _replace(folder: Path, read: Sequence[tuple[Path, _Identity]], rows: pa.Table, counts: dict[str, int]) -> None:
+    """Write a compact file, then remove what it was made of, unless it was written again meanwhile."""
     target = folder / compact_name(counts)
-    write_table(target, rows.drop_columns(["window"]), parts=counts)
+    write_table(target, rows, parts=counts)
     for path, identity in read:
         if path != target and _identity(path) == identity:
             path.unlink(missing_ok=True)
@@ -102,20 +135,22 @@ def _windows(path: Path) -> Iterator[tuple[str, pa.Table]]:
         raise LakeError(f"{path} cannot be read: {error}") from error
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the files of a folder, those of single windows first."""
-    found = [path for path in folder.glob("*.parquet") if not path.name.startswith(".")]
-    return sorted(found, key=lambda path: (path.stem not in parts_of(path), path.name))
+def _files(folder: Path) -> list[tuple[Path, _Identity]]:
+    """Return the files of a folder, those of single windows first, then compact ones, the newest first."""
+    there = ((path, _identity(path)) for path in folder.glob("*.parquet") if not path.name.startswith("."))
+    found = [(path, identity) for path, identity in there if identity is not None]
+    return sorted(found, key=lambda file: (is_compact(file[0]), -file[1][1], file[0]))
 
 
 def _sizes(folder: Path) -> list[int]:
-    return [path.stat().st_size for path in folder.glob("*.parquet") if not path.name.startswith(".")]
+    found = (_identity(path) for path in folder.iterdir() if not path.name.startswith("."))
+    return [identity[2] for identity in found if identity is not None]
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> _Identity | None:
     """Return what tells a file from one written under its name since."""
     try:
         found = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_mtime_ns
+    return found.st_ino, found.st_mtime_ns, found.st_size

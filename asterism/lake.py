@@ -1,8 +1,8 @@
 """The lake: Parquet tables that outlive the graph.
 
 ``detections/survey=<s>/night=<n>/<window>.parquet``, ``dead_letters/<window>.parquet``, side tables
-``<table>/<window>.parquet`` (region and catalogue matches) and ``ledger/<query>/<batch>.json``. Compaction puts the
-detections of a night into one file, ``compact~<hash>.parquet``, which says which rows each window gave.
+``<table>/<window>.parquet`` (region and catalogue matches) and ``ledger/<query>/<batch>.json``. Compaction puts files
+together (`asterism.compaction`): ``compact~<hash>.parquet`` says which rows each window gave.
 
 Invariants:
 
@@ -21,7 +21,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,7 +29,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from asterism.errors import LakeError
-from asterism.formats import ensure_format, replace_file
+from asterism.formats import ensure_format
+from asterism.ledger import finished_batches, write_batch
 from asterism.records import DEAD_LETTER, DETECTION
 
 POSITION_COLUMNS = ["topic", "partition", "offset"]
@@ -38,6 +39,7 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _COMPACT = "compact~"
 _PARTS = b"asterism.windows"
 _TRIES = 5
+_Read = TypeVar("_Read")
 
 
 class Lake:
@@ -81,20 +83,16 @@ class Lake:
         """Record one finished batch; the same batch again replaces its entry."""
         if not _SAFE_NAME.fullmatch(query) or not _SAFE_NAME.fullmatch(batch):
             raise LakeError(f"ledger name {query!r}/{batch!r} is not plain text")
-        folder = self.root / "ledger" / query
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / f"{batch}.json", json.dumps(entry, sort_keys=True, allow_nan=False).encode())
+        write_batch(self.ledger_root / query, batch, entry)
+
+    @property
+    def ledger_root(self) -> Path:
+        """Folder of the ledger (`asterism.ledger`)."""
+        return self.root / "ledger"
 
     def ledger(self) -> Iterator[dict[str, Any]]:
-        """Yield the entries of all finished batches, ordered by query and batch name."""
-        for path in sorted((self.root / "ledger").glob("*/*.json")):
-            entry: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            yield entry
-
-    def ledger_files(self) -> list[tuple[Path, int]]:
-        """Return file and time of writing [ns] of every finished batch, oldest first."""
-        entries = [(path, path.stat().st_mtime_ns) for path in (self.root / "ledger").glob("*/*.json")]
-        return sorted(entries, key=lambda entry: (entry[1], entry[0]))
+        """Yield what each finished batch wrote of itself."""
+        return (batch.entry for batch in finished_batches(self.ledger_root))
 
     def write_side_table(self, table: str, window: str, rows: pa.Table) -> None:
         """Write what was derived from one delivery window, such as its region matches; replaces an earlier file."""
@@ -102,8 +100,15 @@ class Lake:
 
     def side_table(self, table: str, window: str, columns: Sequence[str]) -> pa.Table | None:
         """Return what was derived from a window; None if nothing was."""
-        path = self.root / table / f"{_checked(window)}.parquet"
-        return pq.read_table(path, columns=list(columns)) if path.is_file() else None
+        folder, name = self.root / table, _checked(window)
+
+        def found() -> pa.Table | None:
+            place = self._place(folder, name)
+            if place is None:
+                return None
+            return pq.read_table(place[0], columns=list(columns), partitioning=None).slice(*place[1:])
+
+        return _again_if_compacted(found)
 
     def side_tables(self) -> list[str]:
         """Return the names of the tables that are neither detections nor dead letters, sorted."""
@@ -111,11 +116,14 @@ class Lake:
         return sorted(found - {"dead_letters"})
 
     def side_rows(self, table: str, schema: pa.Schema | None = None, where: ds.Expression | None = None) -> pa.Table:
-        """Return a side table of all windows; with the schema of its files if none is given."""
+        """Return a side table of all windows; with the schema of its files if none is given.
+
+        A row may come twice, as those do that two windows gave.
+        """
         folder = self.root / table
         if schema is not None and not folder.is_dir():
             return schema.empty_table()
-        return ds.dataset(folder, schema=schema, format="parquet").to_table(filter=where)
+        return _again_if_compacted(lambda: ds.dataset(folder, schema=schema, format="parquet").to_table(filter=where))
 
     def detections(self, columns: Sequence[str] | None = None, where: ds.Expression | None = None) -> pa.Table:
         """Return detections, each delivery position once.
@@ -155,27 +163,32 @@ class Lake:
         After compaction, a delivery that several windows hold is that of the first of them by name.
         """
         wanted = list(DETECTION.names if columns is None else columns)
-        name = f"{_checked(window)}.parquet"
-        return _again_if_compacted(lambda: self._detections_of(window, name, wanted))
+        name = _checked(window)
+        return _again_if_compacted(lambda: self._detections_of(name, wanted))
 
-    def _detections_of(self, window: str, name: str, wanted: list[str]) -> pa.Table:
+    def _detections_of(self, window: str, wanted: list[str]) -> pa.Table:
         found = [DETECTION.empty_table().select(wanted)]
         for folder in sorted((self.root / "detections").glob("survey=*/night=*")):
-            if (folder / name).is_file():
-                found.append(self._rows([folder / name], DETECTION, wanted, None))
-                continue
-            for path in sorted(folder.glob(f"{_COMPACT}*.parquet")):
-                parts = self._parts(path)
-                if window in parts:
-                    names = list(parts)
-                    start = sum(parts[other] for other in names[: names.index(window)])
-                    found.append(self._rows([path], DETECTION, wanted, None).slice(start, parts[window]))
-                    break
+            place = self._place(folder, window)
+            if place is not None:
+                found.append(self._rows([place[0]], DETECTION, wanted, None).slice(*place[1:]))
         return pa.concat_tables(found)
+
+    def _place(self, folder: Path, window: str) -> tuple[Path, int, int | None] | None:
+        """Return the file of a folder that holds a window, its first row there and how many; None if none does."""
+        own = folder / f"{window}.parquet"
+        if own.is_file():
+            return own, 0, None
+        for path in sorted(folder.glob(f"{_COMPACT}*.parquet"), key=lambda path: (-path.stat().st_mtime_ns, path)):
+            parts = self._parts(path)
+            if window in parts:
+                names = list(parts)
+                return path, sum(parts[other] for other in names[: names.index(window)]), parts[window]
+        return None
 
     def _parts(self, path: Path) -> dict[str, int]:
         """Return how many rows each window gave to a file; a compact file is named by that and never changes."""
-        if not path.name.startswith(_COMPACT):
+        if not is_compact(path):
             return {path.stem: -1}
         if path not in self._known_parts:
             self._known_parts[path] = parts_of(path)
@@ -224,7 +237,7 @@ class Lake:
             raise LakeError(f"{source} cannot be read: {error}") from error
 
 
-def _again_if_compacted(read: Callable[[], pa.Table]) -> pa.Table:
+def _again_if_compacted(read: Callable[[], _Read]) -> _Read:
     """Read again if a file went away meanwhile: compaction has put its rows into another by then."""
     for _ in range(_TRIES):
         try:
@@ -239,6 +252,11 @@ def parts_of(path: Path) -> dict[str, int]:
     footer = pq.read_metadata(path)
     listed = (footer.metadata or {}).get(_PARTS)
     return {path.stem: footer.num_rows} if listed is None else dict(json.loads(listed))
+
+
+def is_compact(path: Path) -> bool:
+    """Tell whether a file was made by compaction."""
+    return path.name.startswith(_COMPACT)
 
 
 def compact_name(parts: Mapping[str, int]) -> str:

@@ -36,7 +36,7 @@ from asterism.progress import Advance
 from asterism.settings import Settings
 from asterism.voevent.project import Delivery, maps_folder, project
 
-_MATCHED_AT_ONCE = 50_000
+_AT_ONCE = 50_000
 _log = get_logger("deploy.rebuild")
 
 
@@ -116,11 +116,12 @@ def _write_detections(settings: Settings, driver: Driver, advance: Advance) -> i
         except GraphQueryError as error:
             _log.info("somebody else writes the graph, merging instead", reason=error.message)
     lake, lane, total = Lake(settings.lake_path), HotLane(home=settings.home), 0
-    for window in lake.detection_windows():
-        rows = lake.detections_of(window)
-        lane.write_graph(rows)
-        total += rows.num_rows
-        advance(rows.num_rows)
+    for table in lake.by_night():
+        for start in range(0, table.num_rows, _AT_ONCE):
+            rows = table.slice(start, _AT_ONCE)
+            lane.write_graph(rows)
+            total += rows.num_rows
+            advance(rows.num_rows)
     return total
 
 
@@ -130,7 +131,7 @@ def _create_detections(settings: Settings, driver: Driver, advance: Advance) -> 
     total = create_detections(driver, lake.by_night, database=database, advance=advance)
     if settings.catalogues:
         for table in lake.by_night():
-            for batch in table.to_batches(max_chunksize=_MATCHED_AT_ONCE):
+            for batch in table.to_batches(max_chunksize=_AT_ONCE):
                 matches = catalogue_matches(settings, pa.Table.from_batches([batch]))
                 if matches is not None:
                     write_matches(driver, matches, database=database)

@@ -59,7 +59,8 @@ def status(as_json: bool) -> None:
 @ingest.command("compact")
 @json_option
 def compact_lake(as_json: bool) -> None:
-    """Put the detections of every night into one file; may run beside the application."""
+    """Put the detections of every night into one file, what else the lake holds into a few; may run beside the
+    application."""
     done = compact(Lake(load_settings().lake_path))
     sizes = f"{done.bytes_before / 1e6:.1f} MB to {done.bytes_after / 1e6:.1f} MB"
     text = f"{done.nights} nights: {done.files_before} files to {done.files_after}, {sizes}"

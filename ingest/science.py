@@ -57,7 +57,7 @@ class Classifier:
         self._driver = driver
         self._database = settings.neo4j_database
         self._lake = Lake(settings.lake_path)
-        self._tail = LedgerTail(self._lake)
+        self._tail = LedgerTail(self._lake.ledger_root)
         self._watched: set[str] = set()
         self._waiting: set[str] = set()
         self._begun = False

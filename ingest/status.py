@@ -6,7 +6,6 @@ same as none. Rate and times are those of finished batches, by the clock of the 
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from asterism.graph.connection import connect, read
 from asterism.ingest.hot import LEDGER
 from asterism.ingest.reconcile import Reconciliation, current_balance
 from asterism.lake import Lake
+from asterism.ledger import finished_batches
 from asterism.settings import Settings
 from asterism.times import SECONDS_PER_DAY, now_mjd_tai
 
@@ -173,9 +173,8 @@ def current_status(settings: Settings) -> IngestStatus:
 
 def _batches(lake: Lake) -> Iterator[tuple[float, float, int]]:
     """Yield when each batch ended (Unix time [s]), how long it took [s] and its packets."""
-    for path, written_ns in lake.ledger_files():
-        entry = json.loads(path.read_text(encoding="utf-8"))
-        yield written_ns / 1e9, float(entry.get("seconds", 0.0)), int(entry["packets"])
+    for batch in finished_batches(lake.ledger_root):
+        yield batch.finished_ns / 1e9, float(batch.entry.get("seconds", 0.0)), int(batch.entry["packets"])
 
 
 def _positions(lake: Lake) -> dict[tuple[str, int], int]:

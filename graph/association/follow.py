@@ -90,7 +90,7 @@ class Associator:
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.settings.lake_path)
-        self.tail = LedgerTail(self.lake)
+        self.tail = LedgerTail(self.lake.ledger_root)
         self.book = EventBook(self.settings.lake_path / "maps", self.rules)
         self.sky = LakeSky(self.lake, self.rules)
         self.run = new_run()

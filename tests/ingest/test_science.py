@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from asterism.compaction import compact
+from asterism.errors import LakeError
 from asterism.graph.association.regions import REGION_MATCHES
 from asterism.ingest import science
 from asterism.lake import Lake
@@ -100,10 +101,10 @@ def test_a_start_that_failed_is_made_again(stream: Stream, monkeypatch: pytest.M
     late = stream.classifier()
 
     def broken(*_arguments: object, **_named: object) -> NoReturn:
-        raise OSError
+        raise LakeError("the disk is gone")
 
     with monkeypatch.context() as patch:
         patch.setattr(Lake, "side_rows", broken)
-        with pytest.raises(OSError):
+        with pytest.raises(LakeError):
             stream.round(late)
     assert stream.round(late) == ["one"]

@@ -172,6 +172,65 @@ def test_readers_beside_a_compaction_see_every_delivery(tmp_path: Path) -> None:
     assert lake.detections().num_rows == 300
 
 
+def derived(lake: Lake, window: str, values: list[int]) -> None:
+    lake.write_side_table("found", window, pa.table({"value": pa.array(values, pa.int64())}))
+
+
+def derived_content(lake: Lake, names: str) -> list[list[int]]:
+    tables = [lake.side_table("found", name, ["value"]) for name in names]
+    assert lake.side_rows("found").num_rows == sum(table.num_rows for table in tables if table is not None)
+    return [[-1] if table is None else table["value"].to_pylist() for table in tables]
+
+
+def test_a_side_table_becomes_one_file_and_says_the_same(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    for window, values in (("b", [3]), ("a", [1, 2]), ("c", [])):
+        derived(lake, window, values)
+    compact(lake)
+    assert len(list((tmp_path / "found").iterdir())) == 1
+    assert derived_content(lake, "abcd") == [[1, 2], [3], [], [-1]]
+    derived(lake, "d", [4])
+    compact(lake)
+    assert len(list((tmp_path / "found").iterdir())) == 1
+    assert derived_content(Lake(tmp_path), "abcd") == [[1, 2], [3], [], [4]]
+
+
+def test_what_a_window_gave_when_it_ran_again_replaces_what_is_compact(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    for window in "ab":
+        derived(lake, window, [1])
+    compact(lake)
+    derived(lake, "a", [5, 6])
+    again = lake.side_table("found", "a", ["value"])
+    assert again is not None
+    assert again["value"].to_pylist() == [5, 6]
+    compact(lake)
+    assert derived_content(lake, "ab") == [[5, 6], [1]]
+
+
+def test_a_large_file_of_a_side_table_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = Lake(tmp_path)
+    derived(lake, "a", list(range(50_000)))
+    derived(lake, "b", [-5])
+    compact(lake)
+    monkeypatch.setattr(compaction, "LARGE_BYTES", 10_000)
+    (first,) = (tmp_path / "found").iterdir()
+    derived(lake, "c", [7])
+    derived(lake, "d", [])
+    compact(lake)
+    assert first.exists()
+    assert len(list((tmp_path / "found").iterdir())) == 2
+    assert derived_content(lake, "bcd" + "a")[:3] == [[-5], [7], []]
+
+
+def test_the_ledger_is_compacted_too(tmp_path: Path) -> None:
+    lake = filled(tmp_path)
+    for name in "abc":
+        lake.write_ledger("alerts", name, {"packets": 1})
+    assert (compact(lake).files_before, len(list(lake.ledger()))) == (13, 3)
+    assert compact(lake).files_before == 3
+
+
 def test_other_tools_read_what_is_there_before_and_after(tmp_path: Path) -> None:
     lake = filled(tmp_path)
     for _ in range(2):

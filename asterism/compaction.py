@@ -10,7 +10,7 @@ itself how (`asterism.ledger`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,11 +20,14 @@ import pyarrow.parquet as pq
 from asterism.errors import LakeError
 from asterism.lake import Lake, compact_name, each_position_once, is_compact, parts_of, write_table
 from asterism.ledger import compact_batches
+from asterism.progress import Advance
 
 LARGE_BYTES = 64 << 20
 """A compact file of a side table this large [bytes] is left alone: what comes later gets another one."""
 
 _Identity = tuple[int, int, int]
+_Done = Callable[[], None]
+"""Says that one more file was read."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,16 @@ class Compacted:
         return asdict(self)
 
 
-def compact(lake: Lake) -> Compacted:
+def compact(lake: Lake, advance: Advance | None = None) -> Compacted:
     """Put the detections of every survey and night into one file each, side tables and ledger into few; also beside a
     running application.
+
+    Parameters
+    ----------
+    lake : Lake
+        The lake.
+    advance : Advance, optional
+        Called for every Parquet file that was read, with the number of all there are.
 
     Raises
     ------
@@ -66,10 +76,12 @@ def compact(lake: Lake) -> Compacted:
     ledgers = sorted(lake.ledger_root.glob("*/"))
     folders = [*nights, *tables, *ledgers]
     before = [_sizes(folder) for folder in folders]
+    total = sum(map(len, before[: len(nights) + len(tables)]))
+    done: _Done = (lambda: None) if advance is None else (lambda: advance(1, total=total))
     for folder in nights:
-        _compact_detections(folder)
+        _compact_detections(folder, done)
     for folder in tables:
-        _compact_side_table(folder)
+        _compact_side_table(folder, done)
     for folder in ledgers:
         compact_batches(folder)
     after = [_sizes(folder) for folder in folders]
@@ -78,7 +90,7 @@ def compact(lake: Lake) -> Compacted:
     )
 
 
-def _compact_detections(folder: Path) -> None:
+def _compact_detections(folder: Path, done: _Done) -> None:
     """Put the files of a night into one."""
     files = _files(folder)
     if len(files) < 2:
@@ -87,6 +99,7 @@ def _compact_detections(folder: Path) -> None:
     for path, _ in files:  # a window's own file, written again since, comes before what a compact file kept of it
         for window, rows in _windows(path):
             windows.setdefault(window, []).append(rows)
+        done()
     names = sorted(windows)
     rows = pa.concat_tables(
         part.append_column("window", pa.array([at] * part.num_rows, pa.int32()))
@@ -100,7 +113,7 @@ def _compact_detections(folder: Path) -> None:
     _replace(folder, files, rows.drop_columns(["window"]), counts)
 
 
-def _compact_side_table(folder: Path) -> None:
+def _compact_side_table(folder: Path, done: _Done) -> None:
     """Put the files of a side table into one, but for those that are large already."""
     files = [(path, identity) for path, identity in _files(folder) if identity[2] < LARGE_BYTES]
     if len(files) < 2:
@@ -109,6 +122,7 @@ def _compact_side_table(folder: Path) -> None:
     for path, _ in files:
         for window, rows in _windows(path):
             windows.setdefault(window, rows)
+        done()
     names = sorted(windows)
     rows = pa.concat_tables((windows[name] for name in names), promote_options="default")
     _replace(folder, files, rows, {name: windows[name].num_rows for name in names})

@@ -61,9 +61,10 @@ def status(as_json: bool) -> None:
 def compact_lake(as_json: bool) -> None:
     """Put the detections of every night into one file, what else the lake holds into a few; may run beside the
     application."""
-    done = compact(Lake(load_settings().lake_path))
+    with progress("files of the lake") as advance:
+        done = compact(Lake(load_settings().lake_path), advance)
     sizes = f"{done.bytes_before / 1e6:.1f} MB to {done.bytes_after / 1e6:.1f} MB"
-    text = f"{done.nights} nights: {done.files_before} files to {done.files_after}, {sizes}"
+    text = f"{done.nights} nights, side tables and ledger: {done.files_before} files to {done.files_after}, {sizes}"
     print_result(done.as_dict(), as_json, lambda: text)
 
 

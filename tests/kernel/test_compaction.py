@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
+from click.testing import CliRunner
 
 from asterism import compaction
 from asterism.compaction import compact
 from asterism.graph.lake_digest import lake_digest
+from asterism.ingest.commands import ingest
 from asterism.lake import Lake
 from asterism.records import DETECTION
+from asterism.settings import Settings
 
 NIGHTS = (20231018, 20231019)
 OVERLAPPING = ("ztf-0-10-20", "ztf-0-15-25", "ztf-0-20-30")
@@ -243,3 +247,13 @@ def test_other_tools_read_what_is_there_before_and_after(tmp_path: Path) -> None
         )
         assert pc.count_distinct(by_night["offset"]).as_py() == 20
         compact(lake)
+
+
+def test_the_command_says_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(Settings(home=tmp_path).lake_path)
+    monkeypatch.setenv("ASTERISM_HOME", str(tmp_path))
+    answer = CliRunner().invoke(ingest, ["compact"])
+    assert answer.exit_code == 0, answer.output
+    assert answer.stdout.startswith("2 nights, side tables and ledger: 10 files to 2, ")
+    again = json.loads(CliRunner().invoke(ingest, ["compact", "--json"]).stdout)
+    assert (again["files_before"], again["files_after"]) == (2, 2)

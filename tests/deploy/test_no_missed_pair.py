@@ -4,7 +4,7 @@ The application's own queries and rounds run on real Kafka, Spark and Neo4j. Not
 is aimed at an alert that is just on its way in, and every batch is held, once it has taken its region set, until one
 round of judging has passed: a batch then writes alerts after a judgement that it knew nothing of. A second associator
 judges the same stream without waiting for such batches, under a rule set of another name, so that its links stand
-beside the true ones: if it did not miss pairs, the test would prove nothing.
+beside the true ones: if it did not miss pairs, the test would prove nothing. The lake is compacted all the while.
 
 The join knows neither graph nor `asterism.sky`: it reads positions and cuts from the lake and localizations from the
 journal, tests great-circle distances against von Mises-Fisher distributions and HEALPix pixels against sorted sums.
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 from scipy.optimize import brentq
 
+from asterism.compaction import Compacted, compact
 from asterism.deploy.demo.night import streaming
 from asterism.deploy.follower import following
 from asterism.graph.association.follow import Associator
@@ -343,9 +344,14 @@ def test_notices_in_the_middle_of_the_stream_miss_no_pair_and_would_without_the_
     def send(part: list[Message], rate: float | None) -> None:
         publish(part, settings.kafka_bootstrap, topics=TOPICS, prefix=prefix, partitions=2, rate=rate)
 
+    compactions: list[Compacted] = []
+
+    def compacting() -> None:
+        compactions.append(compact(Lake(settings.lake_path)))
+
     with (
         streaming(spark, settings) as done,
-        following((Classifier(empty_graph, settings).round, rounds.judge), done),
+        following((Classifier(empty_graph, settings).round, rounds.judge, compacting), done),
         ThreadPoolExecutor(1) as publisher,
     ):
         send(messages[:WARM_UP], None)
@@ -370,6 +376,8 @@ def test_notices_in_the_middle_of_the_stream_miss_no_pair_and_would_without_the_
     record_property(
         "pairs", f"{len(expected)} of {len({event for event, _ in expected})} events, {len(edge)} at an edge"
     )
+    record_property("compactions", len(compactions))
     record_property("missedWithoutWait", f"{len(missed)} pairs of {len({event for event, _ in missed})} events")
     assert (sorted(expected - found), sorted(found - expected)) == ([], [])
+    assert sum(one.files_after < one.files_before for one in compactions) > 2
     assert missed, "without the wait nothing was missed either: this run proved nothing"

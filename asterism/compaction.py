@@ -72,7 +72,7 @@ def compact(lake: Lake, advance: Advance | None = None) -> Compacted:
         If a file cannot be read or written; compacting again goes on.
     """
     nights = sorted((lake.root / "detections").glob("survey=*/night=*"))
-    tables = [lake.root / name for name in lake.side_tables()]
+    tables = lake.side_folders()
     ledgers = sorted(lake.ledger_root.glob("*/"))
     folders = [*nights, *tables, *ledgers]
     before = [_sizes(folder) for folder in folders]

@@ -115,6 +115,31 @@ class Lake:
         found = {path.parent.name for path in self.root.glob("*/*.parquet") if not path.name.startswith(".")}
         return sorted(found - {"dead_letters"})
 
+    def side_folders(self) -> list[Path]:
+        """Return the folders of side tables, those within another table's folder included, sorted."""
+        paths = (path for pattern in ("*/*.parquet", "*/*/*.parquet") for path in self.root.glob(pattern))
+        found = {path.parent for path in paths if not path.name.startswith(".")}
+        return sorted(found - {self.root / "dead_letters"})
+
+    def side_entries(self, table: str, prefix: str, schema: pa.Schema) -> list[pa.Table]:
+        """Return what each window gave whose name begins with `prefix`, ordered by name."""
+        folder = self.root / table
+        found = _again_if_compacted(lambda: self._side_entries(folder, prefix, schema))
+        return [found[name] for name in sorted(found)]
+
+    def _side_entries(self, folder: Path, prefix: str, schema: pa.Schema) -> dict[str, pa.Table]:
+        own = [path for path in folder.glob(f"{prefix}*.parquet") if not is_compact(path)]
+        found = {path.stem: _read_side(path, schema) for path in own}
+        for path in _compact_files(folder):
+            parts = self._parts(path)
+            if any(name.startswith(prefix) for name in parts):
+                rows, start = _read_side(path, schema), 0
+                for name, count in parts.items():
+                    if name.startswith(prefix):
+                        found.setdefault(name, rows.slice(start, count))
+                    start += count
+        return found
+
     def side_rows(self, table: str, schema: pa.Schema | None = None, where: ds.Expression | None = None) -> pa.Table:
         """Return a side table of all windows; with the schema of its files if none is given.
 
@@ -179,7 +204,7 @@ class Lake:
         own = folder / f"{window}.parquet"
         if own.is_file():
             return own, 0, None
-        for path in sorted(folder.glob(f"{_COMPACT}*.parquet"), key=lambda path: (-path.stat().st_mtime_ns, path)):
+        for path in _compact_files(folder):
             parts = self._parts(path)
             if window in parts:
                 names = list(parts)
@@ -245,6 +270,20 @@ def _again_if_compacted(read: Callable[[], _Read]) -> _Read:
         except FileNotFoundError as error:
             missing = error
     raise LakeError(f"the lake changes faster than it can be read: {missing}") from missing
+
+
+def _compact_files(folder: Path) -> list[Path]:
+    """Return the compact files of a folder, the newest first."""
+    return sorted(folder.glob(f"{_COMPACT}*.parquet"), key=lambda path: (-path.stat().st_mtime_ns, path))
+
+
+def _read_side(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=schema, partitioning=None)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise LakeError(f"{path} cannot be read: {error}") from error
 
 
 def parts_of(path: Path) -> dict[str, int]:

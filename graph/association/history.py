@@ -4,7 +4,7 @@ A link says from when to when it was held, and what its numbers are now, or were
 stands in the score log, ``scores/<event>/<localization>-<rule set>-<time>.parquet``: an entry for each judgement that
 changed who is a candidate, or moved a log L by more than `STEP`, with the rows that changed. So log L at a time comes
 back to within `STEP`, the event's sums exactly as of the last entry. An entry is written before the graph is; one whose
-writing to the graph failed is followed by an equal judgement, which adds none.
+writing to the graph failed is followed by an equal judgement, which adds none. Compaction puts entries together.
 """
 
 from __future__ import annotations
@@ -12,16 +12,12 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from neo4j import ManagedTransaction, Session
 
-from asterism.errors import LakeError
 from asterism.graph.association.associate import Verdict
 from asterism.graph.association.links import HELD
 from asterism.graph.association.score import posteriors
@@ -121,6 +117,7 @@ class ScoreLog:
         """Log what changed since the last entry; return the number of candidates that did."""
         key = (verdict.event.key, verdict.event.localization_key, verdict.rules.name)
         if key not in self._last:
+            self._forget(event=key[0], rule_set=key[2])
             self._last[key] = scores_at(self.lake, *key)
         last = self._last[key]
         before = {} if last is None else last.log_l
@@ -130,14 +127,19 @@ class ScoreLog:
         ]
         rows += [(name, None) for name in sorted(before.keys() - found.keys())]
         if rows or last is None:
-            _write(self.lake, self._table(verdict, rows or [(None, None)], now_mjd_tai))
+            _write(self.lake, self._rows(verdict, rows or [(None, None)], now_mjd_tai))
             # What is compared with is what was logged, so that slow drifts add up to an entry.
             logged = {name: value for name, value in before.items() if name in found}
             logged |= {name: value for name, value in rows if name is not None and value is not None}
             self._last[key] = Scored(now_mjd_tai, verdict.log_sum_l, verdict.q, logged)
         return len(rows)
 
-    def _table(self, verdict: Verdict, rows: list[tuple[str | None, float | None]], now: float) -> pa.Table:
+    def _forget(self, event: str, rule_set: str) -> None:
+        """Drop what an event's earlier localizations scored; the lake has it."""
+        for key in [key for key in self._last if (key[0], key[2]) == (event, rule_set)]:
+            del self._last[key]
+
+    def _rows(self, verdict: Verdict, rows: list[tuple[str | None, float | None]], now: float) -> pa.Table:
         event = verdict.event
         log_sum = verdict.log_sum_l if math.isfinite(verdict.log_sum_l) else None
         scored = (event.key, event.localization_key, verdict.rules.name, now, self.run)
@@ -153,7 +155,7 @@ def scores_at(
     """Return what an event's candidates scored at a time [MJD TAI]; None if nothing was scored by then."""
     found: dict[str, float] = {}
     last: dict[str, Any] | None = None
-    for rows in _entries(lake, event_key, localization_key, rule_set):
+    for rows in lake.side_entries(_table(event_key), f"{_prefix(localization_key, rule_set)}-", SCORES):
         first = rows.slice(0, 1).to_pylist()[0]
         if first["scoredMjdTai"] > mjd_tai:
             break
@@ -230,27 +232,17 @@ def _links_at(tx: ManagedTransaction, asked: dict[str, Any]) -> list[dict[str, A
     return [dict(record) for record in tx.run(LINKS_AT, asked)]
 
 
-def _folder(lake: Lake, event_key: str) -> Path:
+def _table(event_key: str) -> str:
     name = f"{_UNSAFE.sub('_', event_key)[:80]}-{hashlib.sha256(event_key.encode()).hexdigest()[:12]}"
-    return lake.root / SCORE_LOG / name
+    return f"{SCORE_LOG}/{name}"
 
 
 def _prefix(localization_key: str, rule_set: str) -> str:
     return hashlib.sha256(f"{localization_key}\n{rule_set}".encode()).hexdigest()[:16]
 
 
-def _entries(lake: Lake, event_key: str, localization_key: str, rule_set: str) -> Iterator[pa.Table]:
-    """Yield the entries of one localization and rule set, oldest first."""
-    for path in sorted(_folder(lake, event_key).glob(f"{_prefix(localization_key, rule_set)}-*.parquet")):
-        try:
-            yield pq.read_table(path, schema=SCORES)
-        except (OSError, pa.ArrowException) as error:
-            raise LakeError(f"{path} cannot be read: {error}") from error
-
-
 def _write(lake: Lake, rows: pa.Table) -> None:
     first = rows.slice(0, 1).to_pylist()[0]
-    folder = _folder(lake, first["eventKey"]).name
     ticks = round(first["scoredMjdTai"] * 1e8)  # 0.9 ms
     name = f"{_prefix(first['localizationKey'], first['ruleSet'])}-{ticks:016d}"
-    lake.write_side_table(f"{SCORE_LOG}/{folder}", name, rows)
+    lake.write_side_table(_table(first["eventKey"]), name, rows)

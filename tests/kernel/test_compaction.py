@@ -227,6 +227,22 @@ def test_a_large_file_of_a_side_table_is_left_alone(tmp_path: Path, monkeypatch:
     assert derived_content(lake, "bcd" + "a")[:3] == [[-5], [7], []]
 
 
+def test_entries_of_a_table_within_a_folder_come_by_name_before_and_after(tmp_path: Path) -> None:
+    lake, schema = Lake(tmp_path), pa.schema([("value", pa.int64())])
+    for name in ("x-2", "y-1", "x-1"):
+        lake.write_side_table("log/one", name, pa.table({"value": [int(name[-1])]}))
+    for _ in range(2):
+        assert [t["value"].to_pylist() for t in lake.side_entries("log/one", "x-", schema)] == [[1], [2]]
+        assert lake.side_entries("log/one", "z-", schema) == lake.side_entries("log/none", "x-", schema) == []
+        compact(lake)
+        assert len(list((tmp_path / "log/one").iterdir())) == 1
+    lake.write_side_table("log/one", "x-3", pa.table({"value": [3]}))
+    lake.write_side_table("log/one", "x-1", pa.table({"value": [7]}))
+    for _ in range(2):
+        assert [t["value"].to_pylist() for t in lake.side_entries("log/one", "x-", schema)] == [[7], [2], [3]]
+        compact(lake)
+
+
 def test_the_ledger_is_compacted_too(tmp_path: Path) -> None:
     lake = filled(tmp_path)
     for name in "abc":

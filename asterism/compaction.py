@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,9 +28,16 @@ from asterism.progress import Advance
 LARGE_BYTES = 64 << 20
 """A compact file of a side table this large [bytes] is left alone: what comes later gets another one."""
 
-_Identity = tuple[int, int, int]
 _Done = Callable[[], None]
 """Says that one more file was read."""
+
+
+class _Identity(NamedTuple):
+    """What tells a file from one written under its name since."""
+
+    inode: int
+    written_ns: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -113,12 +121,8 @@ def _compact_detections(folder: Path, done: _Done) -> None:
     files = _files(folder)
     if len(files) < 2:
         return
-    windows: dict[str, list[pa.Table]] = {}
-    for path, _ in files:  # a window's own file, written again since, comes before what a compact file kept of it
-        for window, rows in _windows(path):
-            windows.setdefault(window, []).append(rows)
-        done()
-    names = sorted(windows)
+    windows = _by_window(files, done)
+    names = list(windows)
     rows = pa.concat_tables(
         part.append_column("window", pa.array([at] * part.num_rows, pa.int32()))
         for at, name in enumerate(names)
@@ -133,17 +137,25 @@ def _compact_detections(folder: Path, done: _Done) -> None:
 
 def _compact_side_table(folder: Path, done: _Done) -> None:
     """Put the files of a side table into one, but for those that are large already."""
-    files = [(path, identity) for path, identity in _files(folder) if identity[2] < LARGE_BYTES]
+    files = [(path, identity) for path, identity in _files(folder) if identity.size < LARGE_BYTES]
     if len(files) < 2:
         return
-    windows: dict[str, pa.Table] = {}
+    windows = {name: newest for name, (newest, *_) in _by_window(files, done).items()}
+    rows = pa.concat_tables(windows.values(), promote_options="default")
+    _replace(folder, files, rows, {name: part.num_rows for name, part in windows.items()})
+
+
+def _by_window(files: Sequence[tuple[Path, _Identity]], done: _Done) -> dict[str, list[pa.Table]]:
+    """Return what the files hold of each window, ordered by name.
+
+    A window's own file, written again since, comes before what a compact file kept of it.
+    """
+    windows: dict[str, list[pa.Table]] = {}
     for path, _ in files:
         for window, rows in _windows(path):
-            windows.setdefault(window, rows)
+            windows.setdefault(window, []).append(rows)
         done()
-    names = sorted(windows)
-    rows = pa.concat_tables((windows[name] for name in names), promote_options="default")
-    _replace(folder, files, rows, {name: windows[name].num_rows for name in names})
+    return dict(sorted(windows.items()))
 
 
 def _replace(folder: Path, read: Sequence[tuple[Path, _Identity]], rows: pa.Table, counts: dict[str, int]) -> None:
@@ -159,10 +171,8 @@ def _windows(path: Path) -> Iterator[tuple[str, pa.Table]]:
     """Yield the windows a file holds, with their rows."""
     try:
         rows = pq.read_table(path, partitioning=None)
-        start = 0
-        for window, count in parts_of(path).items():
-            yield window, rows.slice(start, count)
-            start += count
+        for window, place in parts_of(path).items():
+            yield window, rows.slice(*place)
     except (pa.ArrowException, OSError) as error:
         raise LakeError(f"{path} cannot be read: {error}") from error
 
@@ -171,18 +181,18 @@ def _files(folder: Path) -> list[tuple[Path, _Identity]]:
     """Return the files of a folder, those of single windows first, then compact ones, the newest first."""
     there = ((path, _identity(path)) for path in folder.glob("*.parquet") if not path.name.startswith("."))
     found = [(path, identity) for path, identity in there if identity is not None]
-    return sorted(found, key=lambda file: (is_compact(file[0]), -file[1][1], file[0]))
+    return sorted(found, key=lambda file: (is_compact(file[0]), -file[1].written_ns, file[0]))
 
 
 def _sizes(folder: Path) -> list[int]:
     found = (_identity(path) for path in folder.iterdir() if not path.name.startswith("."))
-    return [identity[2] for identity in found if identity is not None]
+    return [identity.size for identity in found if identity is not None]
 
 
 def _identity(path: Path) -> _Identity | None:
-    """Return what tells a file from one written under its name since."""
+    """Return the identity of a file; None if it is gone."""
     try:
         found = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return _Identity(found.st_ino, found.st_mtime_ns, found.st_size)

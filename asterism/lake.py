@@ -20,6 +20,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,7 +60,7 @@ class Lake:
     def __init__(self, root: Path) -> None:
         ensure_format(root, "lake")
         self.root = root
-        self._known_parts: dict[Path, dict[str, int]] = {}
+        self._known_parts: dict[Path, dict[str, tuple[int, int]]] = {}
 
     def write_detections(self, rows: pa.Table, window: str | None = None) -> list[Path]:
         """Write detections (schema `DETECTION`), one file per survey and night; return the files.
@@ -112,8 +113,7 @@ class Lake:
 
     def side_tables(self) -> list[str]:
         """Return the names of the tables that are neither detections nor dead letters, sorted."""
-        found = {path.parent.name for path in self.root.glob("*/*.parquet") if not path.name.startswith(".")}
-        return sorted(found - {"dead_letters"})
+        return [folder.name for folder in self.side_folders() if folder.parent == self.root]
 
     def side_folders(self) -> list[Path]:
         """Return the folders of side tables, those within another table's folder included, sorted."""
@@ -133,11 +133,10 @@ class Lake:
         for path in _compact_files(folder):
             parts = self._parts(path)
             if any(name.startswith(prefix) for name in parts):
-                rows, start = _read_side(path, schema), 0
-                for name, count in parts.items():
+                rows = _read_side(path, schema)
+                for name, place in parts.items():
                     if name.startswith(prefix):
-                        found.setdefault(name, rows.slice(start, count))
-                    start += count
+                        found.setdefault(name, rows.slice(*place))
         return found
 
     def side_rows(self, table: str, schema: pa.Schema | None = None, where: ds.Expression | None = None) -> pa.Table:
@@ -179,7 +178,7 @@ class Lake:
     def detection_windows(self, prefix: str = "") -> list[str]:
         """Return the names of the windows that gave detections, sorted; those that begin with `prefix`."""
         found = (self.root / "detections").glob("survey=*/night=*/[!.]*.parquet")
-        windows = {window for path in found for window in self._parts(path)}
+        windows = {window for path in found for window in (self._parts(path) if is_compact(path) else (path.stem,))}
         return sorted(window for window in windows if window.startswith(prefix))
 
     def detections_of(self, window: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -207,14 +206,11 @@ class Lake:
         for path in _compact_files(folder):
             parts = self._parts(path)
             if window in parts:
-                names = list(parts)
-                return path, sum(parts[other] for other in names[: names.index(window)]), parts[window]
+                return path, *parts[window]
         return None
 
-    def _parts(self, path: Path) -> dict[str, int]:
-        """Return how many rows each window gave to a file; a compact file is named by that and never changes."""
-        if not is_compact(path):
-            return {path.stem: -1}
+    def _parts(self, path: Path) -> dict[str, tuple[int, int]]:
+        """Return which rows of a compact file each window gave; it is named by that, so that it never changes."""
         if path not in self._known_parts:
             self._known_parts[path] = parts_of(path)
         return self._known_parts[path]
@@ -286,11 +282,13 @@ def _read_side(path: Path, schema: pa.Schema) -> pa.Table:
         raise LakeError(f"{path} cannot be read: {error}") from error
 
 
-def parts_of(path: Path) -> dict[str, int]:
-    """Return the windows whose detections a file holds, in the order of its rows, and the number of rows of each."""
+def parts_of(path: Path) -> dict[str, tuple[int, int]]:
+    """Return the windows whose rows a file holds, in the order of its rows: the first row of each and how many."""
     footer = pq.read_metadata(path)
     listed = (footer.metadata or {}).get(_PARTS)
-    return {path.stem: footer.num_rows} if listed is None else dict(json.loads(listed))
+    counts: dict[str, int] = {path.stem: footer.num_rows} if listed is None else dict(json.loads(listed))
+    starts = accumulate(counts.values(), initial=0)
+    return {window: (start, count) for (window, count), start in zip(counts.items(), starts, strict=False)}
 
 
 def is_compact(path: Path) -> bool:

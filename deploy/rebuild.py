@@ -116,13 +116,18 @@ def _write_detections(settings: Settings, driver: Driver, advance: Advance) -> i
         except GraphQueryError as error:
             _log.info("somebody else writes the graph, merging instead", reason=error.message)
     lake, lane, total = Lake(settings.lake_path), HotLane(home=settings.home), 0
+    for rows in _portions(lake):
+        lane.write_graph(rows)
+        total += rows.num_rows
+        advance(rows.num_rows)
+    return total
+
+
+def _portions(lake: Lake) -> Iterator[pa.Table]:
+    """Yield the lake's detections night by night, at most `_AT_ONCE` at a time."""
     for table in lake.by_night():
         for start in range(0, table.num_rows, _AT_ONCE):
-            rows = table.slice(start, _AT_ONCE)
-            lane.write_graph(rows)
-            total += rows.num_rows
-            advance(rows.num_rows)
-    return total
+            yield table.slice(start, _AT_ONCE)
 
 
 def _create_detections(settings: Settings, driver: Driver, advance: Advance) -> int:
@@ -130,11 +135,10 @@ def _create_detections(settings: Settings, driver: Driver, advance: Advance) -> 
     lake, database = Lake(settings.lake_path), settings.neo4j_database
     total = create_detections(driver, lake.by_night, database=database, advance=advance)
     if settings.catalogues:
-        for table in lake.by_night():
-            for batch in table.to_batches(max_chunksize=_AT_ONCE):
-                matches = catalogue_matches(settings, pa.Table.from_batches([batch]))
-                if matches is not None:
-                    write_matches(driver, matches, database=database)
+        for rows in _portions(lake):
+            matches = catalogue_matches(settings, rows)
+            if matches is not None:
+                write_matches(driver, matches, database=database)
     return total
 
 

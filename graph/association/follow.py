@@ -84,13 +84,13 @@ class Associator:
     _overlaps: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
     _judged: dict[str, tuple[int, int]] = field(default_factory=dict, init=False)
     _windows: list[str] = field(default_factory=list, init=False)
-    _begun: bool = field(default=False, init=False)
     _count: int = field(default=0, init=False)
     _rescored: float = field(default_factory=time.monotonic, init=False)
 
     def __post_init__(self) -> None:
         self.lake = Lake(self.settings.lake_path)
         self.tail = LedgerTail(self.lake.ledger_root)
+        self.tail.skip()  # the first round reads the lake whole, and every event is new to it
         self.book = EventBook(self.settings.lake_path / "maps", self.rules)
         self.sky = LakeSky(self.lake, self.rules)
         self.run = new_run()
@@ -211,10 +211,7 @@ class Associator:
 
     def _take_windows(self) -> None:
         """Take the windows of batches that finished since the last round, and the events in whose regions they found
-        alerts. At first there is nothing to take: the lake is read whole, and every event is new."""
-        if not self._begun:
-            self.tail.skip()
-            self._begun = True
+        alerts."""
         for window in self.tail.new_windows():
             rows = self.lake.side_table(REGION_MATCHES, window, ["eventKey"])
             self._dirty.update([] if rows is None else rows["eventKey"].unique().to_pylist())

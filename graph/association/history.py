@@ -111,15 +111,14 @@ class ScoreLog:
 
     lake: Lake
     run: str
-    _last: dict[tuple[str, str, str], Scored | None] = field(default_factory=dict, init=False)
+    _last: dict[tuple[str, str], tuple[str, Scored | None]] = field(default_factory=dict, init=False)
 
     def add(self, verdict: Verdict, now_mjd_tai: float) -> int:
         """Log what changed since the last entry; return the number of candidates that did."""
-        key = (verdict.event.key, verdict.event.localization_key, verdict.rules.name)
-        if key not in self._last:
-            self._forget(event=key[0], rule_set=key[2])
-            self._last[key] = scores_at(self.lake, *key)
-        last = self._last[key]
+        event, rule_set = verdict.event, verdict.rules.name
+        of, last = self._last.get((event.key, rule_set), (None, None))
+        if of != event.localization_key:
+            last = scores_at(self.lake, event.key, event.localization_key, rule_set)
         before = {} if last is None else last.log_l
         found = dict(zip(verdict.objects.key.tolist(), verdict.scores.log_l.tolist(), strict=True))
         rows: list[tuple[str | None, float | None]] = [
@@ -131,13 +130,9 @@ class ScoreLog:
             # What is compared with is what was logged, so that slow drifts add up to an entry.
             logged = {name: value for name, value in before.items() if name in found}
             logged |= {name: value for name, value in rows if name is not None and value is not None}
-            self._last[key] = Scored(now_mjd_tai, verdict.log_sum_l, verdict.q, logged)
+            last = Scored(now_mjd_tai, verdict.log_sum_l, verdict.q, logged)
+        self._last[event.key, rule_set] = event.localization_key, last
         return len(rows)
-
-    def _forget(self, event: str, rule_set: str) -> None:
-        """Drop what an event's earlier localizations scored; the lake has it."""
-        for key in [key for key in self._last if (key[0], key[2]) == (event, rule_set)]:
-            del self._last[key]
 
     def _rows(self, verdict: Verdict, rows: list[tuple[str | None, float | None]], now: float) -> pa.Table:
         event = verdict.event

@@ -346,12 +346,10 @@ def test_notices_in_the_middle_of_the_stream_miss_no_pair_and_would_without_the_
 
     compactions: list[Compacted] = []
 
-    def compacting() -> None:
-        compactions.append(compact(Lake(settings.lake_path)))
-
     with (
         streaming(spark, settings) as done,
-        following((Classifier(empty_graph, settings).round, rounds.judge, compacting), done),
+        following((Classifier(empty_graph, settings).round, rounds.judge), done),
+        following((lambda: compactions.append(compact(Lake(settings.lake_path))),), done),
         ThreadPoolExecutor(1) as publisher,
     ):
         send(messages[:WARM_UP], None)

@@ -225,7 +225,7 @@ def test_a_large_file_of_a_side_table_is_left_alone(tmp_path: Path, monkeypatch:
     compact(lake)
     assert first.exists()
     assert len(list((tmp_path / "found").iterdir())) == 2
-    assert derived_content(lake, "bcd" + "a")[:3] == [[-5], [7], []]
+    assert derived_content(lake, "bcda")[:3] == [[-5], [7], []]
 
 
 def test_entries_of_a_table_within_a_folder_come_by_name_before_and_after(tmp_path: Path) -> None:
